@@ -1,0 +1,111 @@
+"""Prompts and outputs, and the batches they came in."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class ImportBatch(models.Model):
+    """One delivery of outputs: a file, an API call, or a checkpoint's samples. `line` is where it continues."""
+
+    class Source(models.TextChoices):
+        FILE = "file", "file"
+        API = "api", "API"
+        CHECKPOINT = "checkpoint", "checkpoint"
+
+    class Purpose(models.TextChoices):
+        ANNOTATE = "annotate", "to be judged and trained on"
+        EVALUATE = "evaluate", "to be judged, never trained on"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="batches")
+    source = models.CharField(max_length=10, choices=Source)
+    purpose = models.CharField(max_length=10, choices=Purpose, default=Purpose.ANNOTATE)
+    name = models.CharField(max_length=255)
+    path = models.CharField(max_length=1000, blank=True, help_text="Where the file lies until the import is done.")
+    file_sha256 = models.CharField(max_length=64, blank=True)
+    namespace = models.CharField(max_length=100, blank=True, help_text="Prefix of the external annotators' names.")
+    make_tags = models.BooleanField(default=False)
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    reason = models.TextField(blank=True)
+    line = models.PositiveBigIntegerField(default=0)
+    bytes_read = models.PositiveBigIntegerField(default=0)
+    bytes_total = models.PositiveBigIntegerField(default=0)
+    new_count = models.PositiveBigIntegerField(default=0)
+    known_count = models.PositiveBigIntegerField(default=0)
+    refused_count = models.PositiveBigIntegerField(default=0)
+    judgment_count = models.PositiveBigIntegerField(default=0)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["state", "id"], name="batch_unfinished", condition=Q(state__in=["waiting", "running"]))
+        ]
+        verbose_name_plural = "import batches"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RefusedLine(models.Model):
+    """A line of a batch that was not stored, and why."""
+
+    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="refused_lines")
+    line = models.PositiveBigIntegerField()
+    reason = models.CharField(max_length=500)
+    excerpt = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["batch", "line"], name="refused_line_once")]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.reason}"
+
+
+class Prompt(models.Model):
+    """A conversation up to the output. `messages` is empty for a plain text prompt; `text` is always readable."""
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="prompts")
+    sha256 = models.CharField(max_length=64)
+    text = models.TextField()
+    messages = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "sha256"], name="prompt_once")]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class Output(models.Model):
+    """One completion of a prompt by one model. The text never changes once stored; spans are offsets into it."""
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="outputs")
+    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="outputs")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="outputs")
+    text = models.TextField()
+    text_sha256 = models.CharField(max_length=64)
+    content_key = models.CharField(max_length=64, help_text="sha256 of the given id, or of prompt, output and model.")
+    external_id = models.CharField(max_length=255, blank=True)
+    model = models.CharField(max_length=255, blank=True)
+    meta = models.JSONField(default=dict)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "content_key"], name="output_once"),
+            models.CheckConstraint(condition=~Q(text=""), name="output_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]

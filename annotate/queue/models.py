@@ -1,0 +1,73 @@
+"""Who may judge which output, and for how long."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+
+class QueueItem(models.Model):
+    """The queue's narrow view of one output: what is still wanted of it.
+
+    `taken_count` counts open leases plus submitted judgments and never passes `overlap`.
+    """
+
+    output = models.OneToOneField(
+        "intake.Output", primary_key=True, on_delete=models.CASCADE, related_name="queue_item"
+    )
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+")
+    priority = models.SmallIntegerField(default=0)
+    order_key = models.BigIntegerField()
+    overlap = models.PositiveSmallIntegerField()
+    taken_count = models.PositiveSmallIntegerField(default=0)
+    judged_count = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(taken_count__lte=F("overlap")), name="queue_item_not_overfull"),
+        ]
+        indexes = [
+            models.Index(
+                "campaign",
+                F("priority").desc(),
+                "order_key",
+                name="queue_item_open",
+                condition=Q(taken_count__lt=F("overlap")),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"queue item {self.pk}"
+
+
+class Lease(models.Model):
+    """The right of one annotator to judge one output for a while. Outsiders know it by its token only."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "open"
+        SUBMITTED = "submitted", "submitted"
+        SKIPPED = "skipped", "skipped"
+        EXPIRED = "expired", "expired"
+
+    token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+")
+    output = models.ForeignKey("intake.Output", on_delete=models.CASCADE, related_name="leases")
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases")
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    skip_reason = models.CharField(max_length=200, blank=True)
+    leased_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["output", "annotator"], name="lease_one_per_annotator")]
+        indexes = [
+            models.Index(fields=["annotator", "campaign"], name="lease_open_mine", condition=Q(state="open")),
+            models.Index(fields=["expires_at"], name="lease_open_expiry", condition=Q(state="open")),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.token)

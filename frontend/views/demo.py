@@ -1,0 +1,5 @@
+"""Placeholder until the page is written."""
+
+from django.urls import URLPattern
+
+urls: list[URLPattern] = []

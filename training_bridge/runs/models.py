@@ -1,0 +1,122 @@
+"""Training runs, the checkpoints they hand back, and schedules that start them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class Checkpoint(models.Model):
+    """Weights with a lineage. `location` is a folder or a Hugging Face model name; an adapter needs its parent."""
+
+    class Kind(models.TextChoices):
+        FULL = "full", "full weights"
+        ADAPTER = "adapter", "LoRA adapter"
+
+    name = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.FULL)
+    location = models.CharField(max_length=1000)
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", null=True, on_delete=models.SET_NULL, related_name="checkpoints"
+    )
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
+    run = models.OneToOneField("Run", null=True, on_delete=models.PROTECT, related_name="checkpoint")
+    manifest_sha256 = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SampleBatch(models.Model):
+    """Which batch of outputs a checkpoint sampled."""
+
+    checkpoint = models.ForeignKey(Checkpoint, on_delete=models.CASCADE, related_name="sample_batches")
+    batch = models.OneToOneField("intake.ImportBatch", on_delete=models.CASCADE, related_name="sampled_from")
+
+    class Meta:
+        verbose_name_plural = "sample batches"
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint} -> {self.batch}"
+
+
+class Schedule(models.Model):
+    """"Retrain when N new judgments are in, at most every D days, at HH:MM.\""""
+
+    class Method(models.TextChoices):
+        KTO = "kto", "KTO"
+        D2O = "d2o", "D2O"
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="schedules")
+    name = models.CharField(max_length=120)
+    method = models.CharField(max_length=20, choices=Method)
+    base = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="+")
+    continue_from_latest = models.BooleanField(default=False, help_text="Start from this schedule's last checkpoint.")
+    hyperparameters = models.JSONField(default=dict)
+    sampling = models.JSONField(default=dict)
+    min_new_judgments = models.PositiveIntegerField(default=100)
+    every_days = models.PositiveSmallIntegerField(default=1)
+    at_time = models.TimeField(help_text="In the server's time zone.")
+    is_enabled = models.BooleanField(default=True)
+    periodic_task = models.OneToOneField(
+        "django_celery_beat.PeriodicTask", null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    last_fired_at = models.DateTimeField(null=True)
+    last_judgment_id = models.PositiveBigIntegerField(default=0)
+    last_outcome = models.CharField(max_length=300, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Run(models.Model):
+    """One training job. States and what may follow what: runs/states.py."""
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", "requested"
+        LAUNCHING = "launching", "launching"
+        RUNNING = "running", "running"
+        SUCCEEDED = "succeeded", "succeeded"
+        FAILED = "failed", "failed"
+        CANCELLED = "cancelled", "cancelled"
+        LOST = "lost", "lost"
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="runs")
+    method = models.CharField(max_length=20, choices=Schedule.Method)
+    base = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs_from_here")
+    dataset = models.ForeignKey("exports.DatasetVersion", on_delete=models.PROTECT, related_name="runs")
+    hyperparameters = models.JSONField(default=dict)
+    sampling = models.JSONField(default=dict)
+    launcher = models.CharField(max_length=20, default="process")
+    launcher_handle = models.JSONField(default=dict)
+    folder = models.CharField(max_length=1000, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.REQUESTED)
+    reason = models.TextField(blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    step = models.PositiveIntegerField(default=0)
+    total_steps = models.PositiveIntegerField(null=True)
+    phase = models.CharField(max_length=40, blank=True)
+    schedule = models.ForeignKey(Schedule, null=True, on_delete=models.SET_NULL, related_name="runs")
+    due_key = models.CharField(max_length=60, null=True, unique=True, help_text="One run per schedule and due moment.")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    requested_at = models.DateTimeField()
+    launched_at = models.DateTimeField(null=True)
+    heartbeat_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["state", "id"],
+                name="run_unfinished",
+                condition=Q(state__in=["requested", "launching", "running"]),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.pk} ({self.method})"
