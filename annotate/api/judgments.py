@@ -1,0 +1,77 @@
+"""Judgments with their violations, for researchers."""
+
+from __future__ import annotations
+
+from django.db.models import Prefetch, QuerySet
+from django.urls import path
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from annotate.api.campaign_view import CampaignView
+from annotate.api.pagination import answer, page_of
+from annotate.judgments import models
+
+
+class ViolationSerializer(serializers.ModelSerializer[models.Violation]):
+    """`start` and `end` are half-open code-point offsets into the output."""
+
+    tag = serializers.CharField(source="tag.slug")
+    kind = serializers.CharField(source="tag.kind")
+
+    class Meta:
+        model = models.Violation
+        fields = ["id", "tag", "kind", "scope", "severity", "start", "end", "quote", "critique", "correction"]
+
+
+class JudgmentSerializer(serializers.ModelSerializer[models.Judgment]):
+    annotator = serializers.CharField(source="annotator.username")
+    annotator_kind = serializers.CharField(source="annotator.kind")
+    output_external_id = serializers.CharField(source="output.external_id")
+    model = serializers.CharField(source="output.model")
+    tag_set_version = serializers.IntegerField(source="tag_set.version")
+    violations = ViolationSerializer(many=True)
+
+    class Meta:
+        model = models.Judgment
+        fields = [
+            "id",
+            "output",
+            "output_external_id",
+            "model",
+            "annotator",
+            "annotator_kind",
+            "tag_set_version",
+            "revision",
+            "is_current",
+            "is_surplus",
+            "verdict",
+            "comment",
+            "seconds",
+            "created_at",
+            "violations",
+        ]
+
+
+class Judgments(CampaignView):
+    """Read judgments."""
+
+    scopes = {"GET": "judgments:read"}
+
+    @extend_schema(operation_id="judgments_list", responses=page_of(JudgmentSerializer))
+    def get(self, request: Request, slug: str) -> Response:
+        """Every judgment of the campaign, oldest first, each with its violations. Follow `next` to the end."""
+        return answer(self._judgments(), JudgmentSerializer, self)
+
+    def _judgments(self) -> QuerySet[models.Judgment]:
+        violations = Prefetch("violations", models.Violation.objects.select_related("tag").order_by("position", "id"))
+        return (
+            models.Judgment.objects.filter(campaign=self.campaign)
+            .select_related("annotator", "tag_set", "output")
+            .defer("output__text", "output__meta")
+            .prefetch_related(violations)
+        )
+
+
+urls = [path("campaigns/<slug:slug>/judgments", Judgments.as_view(), name="api-judgments")]
