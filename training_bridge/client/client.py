@@ -1,0 +1,172 @@
+"""The platform's API from Python.
+
+client = Client(url="https://negativa.example.org", token=os.environ["NEGATIVA_TOKEN"])
+dataset = client.request_dataset(campaign="helpdesk", format="kto")
+folder = client.download_dataset(campaign="helpdesk", version=dataset["version"], into=Path("data"))
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from training_bridge.formats import manifest
+
+CHUNK_BYTES = 1024 * 1024
+UNFINISHED = {"waiting", "requested", "building", "launching", "running"}
+
+
+class Refused(Exception):
+    """The platform said no. `status` is the HTTP status; the message is the platform's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Client:
+    """One connection to one platform. Every method raises Refused for an answer of 400 and above."""
+
+    def __init__(self, *, url: str, token: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(
+            base_url=url.rstrip("/") + "/api/v1/",
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=60,
+            transport=transport or httpx.HTTPTransport(retries=3),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def import_outputs(
+        self, *, campaign: str, path: Path, make_tags: bool = False, namespace: str | None = None
+    ) -> dict[str, Any]:
+        """Stream a JSONL file to the campaign; return the import, which a worker carries on with."""
+        params = {"name": path.name, "make_tags": str(make_tags).lower(), "namespace": namespace or path.stem}
+        headers = {"Content-Type": "application/x-ndjson"}
+        return self._json(
+            "POST", f"campaigns/{campaign}/outputs", params=params, headers=headers, content=_chunks(path)
+        )
+
+    def read_import(self, *, campaign: str, batch: int) -> dict[str, Any]:
+        return self._json("GET", f"campaigns/{campaign}/imports/{batch}")
+
+    def judgments(self, *, campaign: str, page_size: int = 500) -> Iterator[dict[str, Any]]:
+        """Yield every judgment with its violations, oldest first, page by page."""
+        return self._pages(f"campaigns/{campaign}/judgments", page_size)
+
+    def datasets(self, *, campaign: str) -> Iterator[dict[str, Any]]:
+        return self._pages(f"campaigns/{campaign}/datasets", 100)
+
+    def request_dataset(
+        self,
+        *,
+        campaign: str,
+        format: str,
+        constraint_set: int | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Ask for a dataset version of an approved constraint set (the latest when None)."""
+        wanted: dict[str, Any] = {"format": format, "options": options or {}}
+        if constraint_set is not None:
+            wanted["constraint_set"] = constraint_set
+        return self._json("POST", f"campaigns/{campaign}/datasets", json=wanted)
+
+    def read_dataset(self, *, campaign: str, version: int) -> dict[str, Any]:
+        return self._json("GET", f"campaigns/{campaign}/datasets/{version}")
+
+    def download_dataset(self, *, campaign: str, version: int, into: Path) -> Path:
+        """Download a ready version into `into/<campaign>-v<version>` and check every file against its manifest.
+
+        Raises formats.manifest.BrokenManifest when a file differs, Refused (404) when the version is not ready.
+        """
+        folder = into / f"{campaign}-v{version}"
+        folder.mkdir(parents=True, exist_ok=True)
+        files = self.read_dataset(campaign=campaign, version=version)["manifest"].get("files", {})
+        for name in (*files, manifest.NAME):
+            self._download(f"campaigns/{campaign}/datasets/{version}/files/{name}", folder / name)
+        manifest.verify(folder)
+        return folder
+
+    def start_run(
+        self,
+        *,
+        campaign: str,
+        method: str,
+        base: str,
+        dataset: int,
+        hyperparameters: dict[str, Any] | None = None,
+        sampling: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Ask for a training run on a ready dataset version, from the checkpoint named `base`."""
+        wanted = {
+            "method": method,
+            "base": base,
+            "dataset": dataset,
+            "hyperparameters": hyperparameters or {},
+            "sampling": sampling or {},
+        }
+        return self._json("POST", f"campaigns/{campaign}/runs", json=wanted)
+
+    def read_run(self, *, campaign: str, run: int) -> dict[str, Any]:
+        return self._json("GET", f"campaigns/{campaign}/runs/{run}")
+
+    def wait(
+        self, read: Callable[[], dict[str, Any]], *, every_seconds: float = 2, at_most_seconds: float = 3600
+    ) -> dict[str, Any]:
+        """Call `read` until its state is final and return what it said last. Raises TimeoutError."""
+        deadline = time.monotonic() + at_most_seconds
+        while (latest := read())["state"] in UNFINISHED:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still {latest['state']} after {at_most_seconds:g} s")
+            time.sleep(every_seconds)
+        return latest
+
+    def _pages(self, path: str, page_size: int) -> Iterator[dict[str, Any]]:
+        address: str | None = f"{path}?limit={page_size}"
+        while address:
+            page = self._json("GET", address)
+            yield from page["results"]
+            address = page["next"]
+
+    def _json(self, method: str, path: str, **options: Any) -> dict[str, Any]:
+        answer = self._http.request(method, path, **options)
+        _check(answer)
+        return dict(answer.json())
+
+    def _download(self, path: str, target: Path) -> None:
+        part = target.with_name(f"{target.name}.part")
+        with self._http.stream("GET", path) as answer:
+            if answer.is_error:
+                answer.read()
+            _check(answer)
+            with part.open("wb") as file:
+                for chunk in answer.iter_bytes(CHUNK_BYTES):
+                    file.write(chunk)
+        part.replace(target)
+
+
+def _check(answer: httpx.Response) -> None:
+    if answer.is_error:
+        try:
+            said = answer.json()
+        except ValueError:
+            said = {}
+        message = said.get("detail") if isinstance(said, dict) else None
+        raise Refused(answer.status_code, str(message or said or answer.reason_phrase))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
