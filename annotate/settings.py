@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from csp.constants import NONE, SELF
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from annotate.hosting import postgres
+from annotate.hosting import kept, postgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -46,15 +45,6 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _kept_secret(path: Path) -> str:
-    """Return the secret in `path`, made once and readable by its owner only."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text().strip()
-
-
 def _database(env: Environment) -> dict[str, Any]:
     parts: dict[str, Any] = dict(
         psycopg.conninfo.conninfo_to_dict(env.database_url or postgres.Cluster(home=env.home).url())
@@ -74,7 +64,7 @@ def _database(env: Environment) -> dict[str, Any]:
 ENV = _environment()
 HOME = ENV.home
 DEBUG = ENV.debug
-SECRET_KEY = ENV.secret_key or _kept_secret(HOME / "secrets" / "secret-key")
+SECRET_KEY = ENV.secret_key or kept.secret(HOME / "secrets" / "secret-key")
 ALLOWED_HOSTS = _listed(ENV.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = _listed(ENV.csrf_trusted_origins)
 
@@ -132,6 +122,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
+    "frontend.middleware.RuleErrors",
 ]
 
 ROOT_URLCONF = "annotate.urls"
@@ -147,6 +138,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "frontend.context.shell",
             ]
         },
     }
@@ -163,6 +155,8 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "frontend.views.sign_in.locked_out"
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "sign-in"
