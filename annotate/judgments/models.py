@@ -37,7 +37,10 @@ class Judgment(models.Model):
                 fields=["output", "annotator"], condition=Q(is_current=True), name="judgment_one_current"
             ),
         ]
-        indexes = [models.Index(fields=["campaign", "id"], name="judgment_campaign_page")]
+        indexes = [
+            models.Index(fields=["campaign", "id"], name="judgment_campaign_page"),
+            models.Index(fields=["annotator", "campaign", "-created_at"], name="judgment_mine_recent"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verdict} by {self.annotator}"

@@ -9,6 +9,12 @@ from django.db import models
 from django.db.models import F, Q
 
 
+class QueueItems(models.QuerySet["QueueItem"]):
+    def open(self) -> QueueItems:
+        """Items with a free slot; the condition is the one of the partial index `queue_item_open`."""
+        return self.filter(taken_count__lt=F("overlap"))
+
+
 class QueueItem(models.Model):
     """The queue's narrow view of one output: what is still wanted of it.
 
@@ -24,6 +30,8 @@ class QueueItem(models.Model):
     overlap = models.PositiveSmallIntegerField()
     taken_count = models.PositiveSmallIntegerField(default=0)
     judged_count = models.PositiveSmallIntegerField(default=0)
+
+    objects = QueueItems.as_manager()
 
     class Meta:
         constraints = [
@@ -44,12 +52,17 @@ class QueueItem(models.Model):
 
 
 class Lease(models.Model):
-    """The right of one annotator to judge one output for a while. Outsiders know it by its token only."""
+    """The right of one annotator to judge one output for a while. Outsiders know it by its token only.
+
+    A released or expired lease has returned its slot and may be taken up again by the same person (the row is reused);
+    a skipped or submitted one never is.
+    """
 
     class State(models.TextChoices):
         OPEN = "open", "open"
         SUBMITTED = "submitted", "submitted"
         SKIPPED = "skipped", "skipped"
+        RELEASED = "released", "given back"
         EXPIRED = "expired", "expired"
 
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

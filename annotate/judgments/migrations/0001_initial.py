@@ -71,6 +71,10 @@ class Migration(migrations.Migration):
             model_name='judgment',
             index=models.Index(fields=['campaign', 'id'], name='judgment_campaign_page'),
         ),
+        migrations.AddIndex(
+            model_name='judgment',
+            index=models.Index(fields=['annotator', 'campaign', '-created_at'], name='judgment_mine_recent'),
+        ),
         migrations.AddConstraint(
             model_name='judgment',
             constraint=models.UniqueConstraint(fields=('output', 'annotator', 'revision'), name='judgment_revision'),

@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('token', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('state', models.CharField(choices=[('open', 'open'), ('submitted', 'submitted'), ('skipped', 'skipped'), ('expired', 'expired')], default='open', max_length=10)),
+                ('state', models.CharField(choices=[('open', 'open'), ('submitted', 'submitted'), ('skipped', 'skipped'), ('released', 'given back'), ('expired', 'expired')], default='open', max_length=10)),
                 ('skip_reason', models.CharField(blank=True, max_length=200)),
                 ('leased_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),

@@ -1,0 +1,33 @@
+"""What comes next, and for how long. Pure: plain values in, plain values out."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime, timedelta
+
+JUDGING_ROLES = ("admin", "reviewer", "annotator")
+OVERDUE_GRACE = timedelta(minutes=1)
+
+
+def order_key(*, campaign_id: int, output_id: int) -> int:
+    """Return a signed 64-bit key that scatters a campaign's outputs evenly, the same way every time.
+
+    Neighbouring ids often share a prompt or a model; a scattered order keeps an annotator from seeing them in a row
+    and makes any prefix of the work a fair sample of the whole.
+    """
+    digest = hashlib.blake2b(f"{campaign_id}:{output_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+def lease_until(*, now: datetime, minutes: int) -> datetime:
+    return now + timedelta(minutes=minutes)
+
+
+def swept_before(*, now: datetime) -> datetime:
+    """Return the deadline before which an open lease is given back. The grace lets a submit in flight arrive first."""
+    return now - OVERDUE_GRACE
+
+
+def lock_key(*, annotator_id: int) -> int:
+    """Return the advisory lock under which one annotator's leases are taken and closed, one after the other."""
+    return (0x4C45_4153 << 32) | (annotator_id & 0xFFFF_FFFF)

@@ -1,0 +1,255 @@
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from annotate.accounts.models import User
+from annotate.errors import NotAllowed, NotFound, RuleError
+from annotate.judgments import actions as judgment_actions
+from annotate.queue import actions, queries
+from annotate.queue.models import Lease, QueueItem
+from tests.annotate.queue import rows
+from tests.annotate.queue.rows import NOW
+
+pytestmark = pytest.mark.django_db
+
+
+def statements(captured: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]
+
+
+def test_enqueue_twice_equals_once() -> None:
+    campaign = rows.campaign(overlap=2)
+    made = rows.outputs(campaign, "one", "two", queued=False)
+    for _ in range(2):
+        actions.enqueue(campaign=campaign, output_ids=[output.pk for output in made], now=NOW)
+    items = QueueItem.objects.filter(campaign=campaign)
+    assert [(item.overlap, item.taken_count, item.judged_count) for item in items] == [(2, 0, 0)] * 2
+
+
+def test_enqueue_keeps_what_was_taken() -> None:
+    campaign = rows.campaign()
+    made = rows.outputs(campaign, "one")
+    assert actions.lease_next(campaign=campaign, annotator=rows.person("ada", campaign=campaign), now=NOW)
+    actions.enqueue(campaign=campaign, output_ids=[made[0].pk], now=NOW)
+    assert QueueItem.objects.get().taken_count == 1
+
+
+def test_lease_next_gives_an_output_and_counts_it() -> None:
+    campaign = rows.campaign()
+    made = rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    assert (lease.output_id, lease.annotator_id, lease.state) == (made[0].pk, ada.pk, "open")
+    assert lease.expires_at == NOW + timedelta(minutes=60)
+    assert QueueItem.objects.get().taken_count == 1
+
+
+def test_lease_next_twice_equals_once_and_renews() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one", "two")
+    ada = rows.person("ada", campaign=campaign)
+    first = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    second = actions.lease_next(campaign=campaign, annotator=ada, now=NOW + timedelta(minutes=10))
+    assert first is not None and second is not None
+    assert (second.pk, second.token) == (first.pk, first.token)
+    assert second.expires_at == first.expires_at + timedelta(minutes=10)
+    assert sum(item.taken_count for item in QueueItem.objects.all()) == 1
+
+
+def test_lease_next_goes_by_priority_then_order_key() -> None:
+    campaign = rows.campaign()
+    made = rows.outputs(campaign, *(f"text {number}" for number in range(20)), queued=False)
+    ids = [output.pk for output in made]
+    actions.enqueue(campaign=campaign, output_ids=ids[:15], now=NOW)
+    actions.enqueue(campaign=campaign, output_ids=ids[15:], now=NOW, priority=5)
+    ada = rows.person("ada", campaign=campaign)
+    seen = []
+    while lease := actions.lease_next(campaign=campaign, annotator=ada, now=NOW):
+        seen.append(lease.output_id)
+        actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
+    expected = QueueItem.objects.order_by("-priority", "order_key").values_list("pk", flat=True)
+    assert seen == list(expected)
+    assert set(seen[:5]) == set(ids[15:])
+
+
+def test_lease_next_never_passes_overlap() -> None:
+    campaign = rows.campaign(overlap=2)
+    rows.outputs(campaign, "one")
+    people = [rows.person(name, campaign=campaign) for name in ("ada", "bo", "cy")]
+    leases = [actions.lease_next(campaign=campaign, annotator=person, now=NOW) for person in people]
+    assert [lease is not None for lease in leases] == [True, True, False]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        QueueItem.objects.update(taken_count=3)
+
+
+def test_lease_next_who_may_not() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    for stranger in (rows.person("eve"), rows.person("rae", campaign=campaign, role="researcher")):
+        with pytest.raises(NotAllowed, match="annotator role"):
+            actions.lease_next(campaign=campaign, annotator=stranger, now=NOW)
+
+
+def test_lease_next_serves_scripts_and_superusers() -> None:
+    campaign = rows.campaign(overlap=2)
+    rows.outputs(campaign, "one")
+    script = User.objects.create(username="checker", kind="script")
+    root = User.objects.create_superuser(username="root", password="x")
+    for annotator in (script, root):
+        assert actions.lease_next(campaign=campaign, annotator=annotator, now=NOW) is not None
+
+
+@pytest.mark.parametrize("state", ["paused", "closed"])
+def test_lease_next_needs_an_active_campaign(state: str) -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    stale = type(campaign).objects.get()
+    campaign.state = state
+    campaign.save()
+    with pytest.raises(actions.CampaignNotActive, match=state):
+        actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert actions.lease_next(campaign=stale, annotator=ada, now=NOW) is None
+
+
+def test_lease_next_statements_do_not_grow_with_the_queue() -> None:
+    campaign = rows.campaign()
+    ada = rows.person("ada", campaign=campaign)
+    counts = []
+    for size in (1, 200):
+        rows.outputs(campaign, *(f"{size} {number}" for number in range(size)))
+        with CaptureQueriesContext(connection) as captured:
+            lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+        counts.append(len(statements(captured)))
+        assert lease is not None
+        actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
+    assert counts[0] == counts[1] <= 4
+
+
+def test_skip_frees_the_slot_and_never_returns() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    for _ in range(2):  # twice equals once
+        actions.skip(token=lease.token, annotator=ada, reason="  not my \n language ", now=NOW)
+    lease.refresh_from_db()
+    assert (lease.state, lease.skip_reason, lease.closed_at) == ("skipped", "not my language", NOW)
+    assert QueueItem.objects.get().taken_count == 0
+    assert actions.lease_next(campaign=campaign, annotator=ada, now=NOW) is None
+    assert actions.lease_next(campaign=campaign, annotator=bo, now=NOW) is not None
+
+
+def test_skip_who_may_not() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    with pytest.raises(NotFound):
+        actions.skip(token=lease.token, annotator=bo, reason="", now=NOW)
+    with pytest.raises(NotFound):
+        actions.skip(token=uuid4(), annotator=ada, reason="", now=NOW)
+    ada.memberships.all().delete()
+    with pytest.raises(NotFound):
+        actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
+
+
+def test_release_returns_it_to_everyone() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    for _ in range(2):
+        actions.release(token=lease.token, annotator=ada, now=NOW)
+    assert QueueItem.objects.get().taken_count == 0
+    again = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert again is not None
+    assert again.pk == lease.pk and again.token != lease.token
+    assert QueueItem.objects.get().taken_count == 1
+
+
+def test_release_and_skip_refuse_what_was_submitted() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    judgment_actions.submit(
+        token=lease.token, annotator=ada, verdict="nothing_wrong", violations=[], idempotency_key=uuid4(), now=NOW
+    )
+    with pytest.raises(actions.LeaseClosed, match="submitted"):
+        actions.release(token=lease.token, annotator=ada, now=NOW)
+    with pytest.raises(actions.LeaseClosed, match="submitted"):
+        actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
+    assert QueueItem.objects.get().taken_count == 1
+
+
+def test_expire_overdue_returns_slots_once() -> None:
+    campaign = rows.campaign(overlap=2)
+    rows.outputs(campaign, "one", "two")
+    people = [rows.person(name, campaign=campaign) for name in ("ada", "bo", "cy")]
+    for person in people:
+        actions.lease_next(campaign=campaign, annotator=person, now=NOW)
+    assert actions.expire_overdue(now=NOW + timedelta(minutes=60)) == 0  # the grace of a minute
+    later = NOW + timedelta(minutes=62)
+    assert actions.expire_overdue(now=later) == 3
+    assert actions.expire_overdue(now=later) == 0
+    assert [item.taken_count for item in QueueItem.objects.all()] == [0, 0]
+    assert set(Lease.objects.values_list("state", "closed_at")) == {("expired", later)}
+
+
+def test_expired_lease_is_taken_up_again_in_the_same_row() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    later = NOW + timedelta(hours=2)
+    actions.expire_overdue(now=later)
+    again = actions.lease_next(campaign=campaign, annotator=ada, now=later)
+    assert again is not None
+    assert (again.pk, again.state, again.closed_at, again.leased_at) == (lease.pk, "open", None, later)
+
+
+def test_overdue_lease_not_yet_swept_is_renewed() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one", "two")
+    ada = rows.person("ada", campaign=campaign)
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    again = actions.lease_next(campaign=campaign, annotator=ada, now=NOW + timedelta(hours=5))
+    assert lease is not None and again is not None
+    assert again.token == lease.token
+
+
+def test_set_overlap_opens_more_slots_and_keeps_what_is_taken() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one", "two")
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    actions.set_overlap(campaign=campaign, overlap=2)
+    assert set(QueueItem.objects.values_list("overlap", flat=True)) == {2}
+    actions.lease_next(campaign=campaign, annotator=bo, now=NOW)
+    actions.set_overlap(campaign=campaign, overlap=1)
+    for item in QueueItem.objects.all():
+        assert item.overlap == max(1, item.taken_count)
+    with pytest.raises(RuleError, match="between 1 and 50"):
+        actions.set_overlap(campaign=campaign, overlap=0)
+
+
+def test_left_counts_what_i_could_be_given_and_stops_counting() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, *(f"text {number}" for number in range(6)))
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
+    assert queries.left(campaign=campaign, annotator=ada) == 5
+    assert queries.left(campaign=campaign, annotator=bo) == 6
+    assert queries.left(campaign=campaign, annotator=bo, at_most=4) == 4
