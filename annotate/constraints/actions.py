@@ -1,0 +1,340 @@
+"""Every write to constraints and their sets.
+
+`regroup` locks the campaign's grouping row, then its constraints by id. What people do locks the constraints they
+touch, by id. So the two never wait for each other in a circle, and a sweep sees a person's act whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import Max
+
+from annotate.accounts import actions as account_actions
+from annotate.accounts.models import User
+from annotate.campaigns.models import Campaign
+from annotate.constraints import grouping, queries, regrouping, statements
+from annotate.constraints.models import Constraint, ConstraintSet, Grouping, Member, SetEntry
+from annotate.errors import NotFound, RuleError
+from annotate.judgments.models import Judgment, Violation
+
+LONGEST_STATEMENT = 500
+
+
+class StatementRefused(RuleError):
+    """A statement is empty or too long."""
+
+
+class Retired(RuleError):
+    """The constraint was merged away or emptied meanwhile."""
+
+
+class NothingChosen(RuleError):
+    """The act needs constraints or violations, and none of this campaign were named."""
+
+
+class WouldEmpty(RuleError):
+    """Splitting or moving would leave a constraint without members."""
+
+
+class NothingAccepted(RuleError):
+    """A set needs at least one accepted constraint."""
+
+
+class Unchanged(RuleError):
+    """The last approved set says the same."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regrouped:
+    new_constraints: int = 0
+    assigned: int = 0
+
+
+@transaction.atomic
+def request_grouping(*, campaign: Campaign, now: datetime) -> None:
+    """Ask that everything no person has settled is grouped anew, soon."""
+    Grouping.objects.get_or_create(campaign=campaign)
+    Grouping.objects.filter(campaign=campaign).update(requested_at=now)
+
+
+@transaction.atomic
+def regroup(*, campaign_id: int, now: datetime, wait: bool = True) -> Regrouped:
+    """Give every current violation of the campaign its constraint. Running it twice changes nothing more.
+
+    With `wait` False it returns at once when another regrouping of the campaign is under way.
+    """
+    Grouping.objects.get_or_create(campaign_id=campaign_id)
+    rows = Grouping.objects.select_for_update(no_key=True, skip_locked=not wait)
+    place = rows.filter(campaign=campaign_id).first()
+    if place is None:
+        return Regrouped()
+    last = Judgment.objects.filter(campaign=campaign_id).aggregate(last=Max("id"))["last"] or 0
+    ledger = regrouping.open_ledger(campaign_id=campaign_id, now=now)
+    regrouping.drop_superseded(ledger)
+    if place.requested_at is not None:
+        regrouping.release_unsettled(ledger)
+    for slug in regrouping.unplaced_slugs(ledger):
+        regrouping.group_tag(ledger, slug)
+    regrouping.close_ledger(ledger)
+    place.requested_at, place.last_judgment_id, place.grouped_at = None, last, now
+    place.save()
+    return Regrouped(new_constraints=ledger.new_count, assigned=ledger.assigned_count)
+
+
+@transaction.atomic
+def rename(*, constraint: Constraint, statement: str, by: User | None, now: datetime) -> Constraint:
+    """Say the prohibition in a person's words. Sweeps keep them."""
+    checked = _statement(statement)
+    found = _locked(constraint.campaign_id, [constraint.pk])[0]
+    if found.statement == checked and found.is_named_by_person:
+        return found
+    before = found.statement
+    found.statement, found.is_named_by_person, found.updated_at = checked, True, now
+    found.save(update_fields=["statement", "is_named_by_person", "updated_at"])
+    _record(by, "rename", found, now, {"before": before, "after": checked})
+    return found
+
+
+@transaction.atomic
+def merge(*, into: Constraint, others: Iterable[Constraint], by: User | None, now: datetime) -> Constraint:
+    """Move all members of `others` into `into`, which later violations like theirs will join."""
+    ids = {each.pk for each in others} - {into.pk}
+    if not ids:
+        raise NothingChosen("Choose at least two constraints to merge.")
+    locked = {each.pk: each for each in _locked(into.campaign_id, [into.pk, *ids])}
+    survivor = locked.pop(into.pk)
+    Member.objects.filter(constraint__in=list(locked)).update(constraint=survivor, is_pinned=True)
+    takes_rest = [each for each in locked.values() if each.is_residual and each.tag_slug == survivor.tag_slug]
+    for each in locked.values():
+        each.state, each.merged_into, each.updated_at = Constraint.State.RETIRED, survivor, now
+        each.save(update_fields=["state", "merged_into", "updated_at"])
+    survivor.is_residual, survivor.updated_at = survivor.is_residual or bool(takes_rest), now
+    survivor.save(update_fields=["is_residual", "updated_at"])
+    _recount([survivor.pk, *locked])
+    _record(by, "merge", survivor, now, {"merged": sorted(locked)})
+    survivor.refresh_from_db()
+    return survivor
+
+
+@transaction.atomic
+def split(
+    *, constraint: Constraint, violation_ids: Iterable[int], statement: str, by: User | None, now: datetime
+) -> Constraint:
+    """Move some members into a new candidate. Without a statement one is drafted from the members."""
+    source = _locked(constraint.campaign_id, [constraint.pk])[0]
+    chosen = _chosen(source, violation_ids)
+    items = regrouping.read_items(Violation.objects.filter(pk__in=chosen))
+    medoid = grouping.medoid(items)
+    made: Constraint = Constraint.objects.create(
+        campaign_id=source.campaign_id,
+        tag_slug=source.tag_slug,
+        kind=source.kind,
+        statement=_statement(statement) if statement.strip() else _drafted(source, medoid),
+        is_named_by_person=bool(statement.strip()),
+        medoid_id=medoid,
+        created_at=now,
+        updated_at=now,
+    )
+    _repin(chosen, made)
+    _after_leaving(source, chosen, now)
+    _recount([source.pk, made.pk])
+    _record(by, "split", made, now, {"from": source.pk, "violations": len(chosen)})
+    made.refresh_from_db()
+    return made
+
+
+@transaction.atomic
+def move(
+    *, constraint: Constraint, violation_ids: Iterable[int], into: Constraint, by: User | None, now: datetime
+) -> Constraint:
+    """Move some members into another constraint and pin them there."""
+    locked = {each.pk: each for each in _locked(constraint.campaign_id, [constraint.pk, into.pk])}
+    source, target = locked[constraint.pk], locked[into.pk]
+    if source == target:
+        return target
+    chosen = _chosen(source, violation_ids)
+    _repin(chosen, target)
+    _after_leaving(source, chosen, now)
+    _recount([source.pk, target.pk])
+    _record(by, "move", target, now, {"from": source.pk, "violations": len(chosen)})
+    target.refresh_from_db()
+    return target
+
+
+def accept(*, constraint: Constraint, by: User | None, now: datetime) -> Constraint:
+    """Take the constraint into the next approved set."""
+    return _decide_one(constraint, Constraint.State.ACCEPTED, by, now)
+
+
+def dismiss(*, constraint: Constraint, by: User | None, now: datetime) -> Constraint:
+    """Keep the constraint out of approved sets. It goes on gathering what is like it, so that it stays out."""
+    return _decide_one(constraint, Constraint.State.DISMISSED, by, now)
+
+
+def reopen(*, constraint: Constraint, by: User | None, now: datetime) -> Constraint:
+    """Make the constraint a candidate again."""
+    return _decide_one(constraint, Constraint.State.CANDIDATE, by, now)
+
+
+@transaction.atomic
+def decide(
+    *, campaign: Campaign, constraint_ids: Iterable[int], state: str, by: User | None, now: datetime
+) -> list[Constraint]:
+    """Accept, dismiss or reopen several. Returns those whose state changed."""
+    if state not in (Constraint.State.ACCEPTED, Constraint.State.DISMISSED, Constraint.State.CANDIDATE):
+        raise RuleError(f"A constraint cannot be made “{state}”; it can be accepted, dismissed or a candidate.")
+    ids = list(constraint_ids)
+    if not ids:
+        raise NothingChosen("Choose at least one constraint.")
+    changed = [each for each in _locked(campaign.pk, ids) if each.state != state]
+    Constraint.objects.filter(pk__in=[each.pk for each in changed]).update(state=state, updated_at=now)
+    for each in changed:
+        each.state, each.updated_at = state, now
+        _record(by, state, each, now, {})
+    return changed
+
+
+@transaction.atomic
+def approve(*, campaign: Campaign, by: User, now: datetime) -> ConstraintSet:
+    """Freeze the accepted constraints, with the members each has now, as the campaign's next set.
+
+    Raises NothingAccepted, or Unchanged when the last set says the same.
+    """
+    accepted = list(
+        Constraint.objects.select_for_update().filter(campaign=campaign, state=Constraint.State.ACCEPTED).order_by("id")
+    )
+    if not accepted:
+        raise NothingAccepted("No constraint is accepted yet. Accept at least one, then approve the set.")
+    last, sha256 = queries.latest_set(campaign=campaign), queries.digest(campaign=campaign)
+    if last is not None and last.sha256 == sha256:
+        raise Unchanged(
+            f"Nothing changed since constraint set {last.revision} was approved: the same constraints, in the same "
+            "words, with the same members."
+        )
+    made = ConstraintSet.objects.create(
+        campaign=campaign,
+        revision=1 if last is None else last.revision + 1,
+        sha256=sha256,
+        approved_by=by,
+        approved_at=now,
+    )
+    _freeze(made, accepted)
+    detail = {"revision": made.revision, "sha256": sha256, "constraints": len(accepted)}
+    account_actions.record(actor=by, verb="approve", subject=f"constraint set {made.pk}", now=now, detail=detail)
+    return made
+
+
+def renew(*, campaign: Campaign, by: User, now: datetime) -> ConstraintSet:
+    """Return the set that holds what is accepted now: the last one when it says so already, else a new revision."""
+    try:
+        return approve(campaign=campaign, by=by, now=now)
+    except Unchanged:
+        return ConstraintSet.objects.filter(campaign=campaign).order_by("-revision")[0]
+
+
+def _freeze(made: ConstraintSet, accepted: Sequence[Constraint]) -> None:
+    SetEntry.objects.bulk_create(
+        SetEntry(
+            constraint_set=made,
+            constraint=each,
+            statement=each.statement,
+            tag_slug=each.tag_slug,
+            kind=each.kind,
+        )
+        for each in accepted
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(_FREEZE_MEMBERS, [made.pk])
+
+
+_FREEZE_MEMBERS = """
+INSERT INTO constraints_setentry_violations (setentry_id, violation_id)
+SELECT e.id, m.violation_id FROM constraints_setentry e
+JOIN constraints_member m ON m.constraint_id = e.constraint_id
+JOIN judgments_violation v ON v.id = m.violation_id
+JOIN judgments_judgment j ON j.id = v.judgment_id AND j.is_current
+WHERE e.constraint_set_id = %s ORDER BY e.id, m.violation_id
+"""
+
+
+def _decide_one(constraint: Constraint, state: str, by: User | None, now: datetime) -> Constraint:
+    decide(campaign=constraint.campaign, constraint_ids=[constraint.pk], state=state, by=by, now=now)
+    constraint.refresh_from_db()
+    return constraint
+
+
+def _locked(campaign_id: int, ids: Iterable[int]) -> list[Constraint]:
+    """Lock living constraints of one campaign, by id. Raises NotFound for a foreign id, Retired for a dead one."""
+    wanted = sorted(set(ids))
+    found = list(Constraint.objects.select_for_update().filter(campaign=campaign_id, pk__in=wanted).order_by("id"))
+    if len(found) != len(wanted):
+        raise NotFound("A chosen constraint is not one of this campaign's. Reload the page and choose again.")
+    for each in found:
+        if each.state == Constraint.State.RETIRED:
+            raise Retired(
+                f"“{each.statement}” was merged into another constraint or has no members any more. "
+                "Reload the page to see where its members are."
+            )
+    order = {pk: place for place, pk in enumerate(dict.fromkeys(ids))}
+    return sorted(found, key=lambda each: order[each.pk])
+
+
+def _statement(text: str) -> str:
+    checked = " ".join(text.replace("\x00", "").split())
+    if not checked:
+        raise StatementRefused("Write what the constraint prohibits.", field="statement")
+    if len(checked) > LONGEST_STATEMENT:
+        raise StatementRefused(
+            f"The statement has {len(checked)} characters; {LONGEST_STATEMENT} fit. Shorten it.", field="statement"
+        )
+    return checked
+
+
+def _drafted(source: Constraint, medoid: int | None) -> str:
+    tag = regrouping.latest_tag(campaign_id=source.campaign_id, slug=source.tag_slug)
+    items = [] if medoid is None else regrouping.read_items(Violation.objects.filter(pk=medoid))
+    return statements.draft(tag=tag.name, description=tag.description, text=items[0].text if items else None)
+
+
+def _chosen(source: Constraint, violation_ids: Iterable[int]) -> list[int]:
+    """Return which of the violations are members. Raises NothingChosen, or WouldEmpty when they are all of them."""
+    wanted = source.members.filter(violation__in=list(violation_ids))
+    chosen = sorted(wanted.values_list("violation_id", flat=True))
+    if not chosen:
+        raise NothingChosen("Choose at least one member of this constraint.")
+    if len(chosen) == source.members.count():
+        raise WouldEmpty("These are all its members. Rename the constraint, or merge it into another one, instead.")
+    return chosen
+
+
+def _repin(violation_ids: Sequence[int], target: Constraint) -> None:
+    Member.objects.filter(violation__in=violation_ids).update(constraint=target, is_pinned=True)
+
+
+def _after_leaving(source: Constraint, chosen: Sequence[int], now: datetime) -> None:
+    """When the medoid went away, take another one, so that what is like it no longer comes here."""
+    if source.medoid_id in chosen:
+        source.medoid_id = grouping.medoid(
+            regrouping.read_items(Violation.objects.filter(constraint_member__constraint=source))
+        )
+    source.updated_at = now
+    source.save(update_fields=["medoid", "updated_at"])
+
+
+def _recount(ids: Iterable[int]) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE constraints_constraint c SET member_count = "
+            "(SELECT count(*) FROM constraints_member m WHERE m.constraint_id = c.id) WHERE c.id = ANY(%s)",
+            [sorted(ids)],
+        )
+
+
+def _record(by: User | None, verb: str, constraint: Constraint, now: datetime, detail: dict[str, object]) -> None:
+    account_actions.record(
+        actor=by, verb=f"constraint {verb}", subject=f"constraint {constraint.pk}", now=now, detail=detail
+    )

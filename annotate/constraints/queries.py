@@ -1,0 +1,237 @@
+"""What other rooms and doors read of constraints and their sets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet, Sum
+
+from annotate.campaigns.models import Campaign
+from annotate.constraints.models import Constraint, ConstraintSet, Member, SetEntry
+from annotate.errors import NotFound
+
+MARGIN = 2000
+"""Judgments below the last one seen that are looked at again: their transactions may have ended later."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """What a constraint's members look like together."""
+
+    members: int = 0
+    minor: int = 0
+    major: int = 0
+    critical: int = 0
+    annotators: int = 0
+    people: int = 0
+
+    @property
+    def without_severity(self) -> int:
+        return self.members - self.minor - self.major - self.critical
+
+
+@dataclass(frozen=True, kw_only=True)
+class TagTotal:
+    slug: str
+    constraints: int
+    violations: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renamed:
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resized:
+    statement: str
+    joined: int
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What approving now would change against the last approved revision."""
+
+    revision: int | None
+    added: Sequence[Constraint]
+    removed: Sequence[SetEntry]
+    renamed: Sequence[Renamed]
+    resized: Sequence[Resized]
+    accepted_count: int
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.renamed or self.resized)
+
+
+def waiting_campaign_ids() -> list[int]:
+    """Return the campaigns with a violation in no constraint, a judgment not yet looked at, or a person who asked."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING, {"margin": MARGIN})
+        return [row[0] for row in cursor.fetchall()]
+
+
+_WAITING = """
+SELECT c.id FROM campaigns_campaign c LEFT JOIN constraints_grouping g ON g.campaign_id = c.id
+WHERE g.requested_at IS NOT NULL
+   OR EXISTS (SELECT 1 FROM judgments_judgment j WHERE j.campaign_id = c.id AND j.id > coalesce(g.last_judgment_id, 0))
+   OR EXISTS (
+        SELECT 1 FROM judgments_judgment j
+        JOIN judgments_violation v ON v.judgment_id = j.id
+        LEFT JOIN constraints_member m ON m.violation_id = v.id
+        WHERE j.campaign_id = c.id AND j.is_current AND m.id IS NULL
+          AND j.id > coalesce(g.last_judgment_id, 0) - %(margin)s)
+ORDER BY c.id
+"""
+
+
+def constraint(*, campaign: Campaign, constraint_id: int) -> Constraint:
+    """Return one constraint of the campaign, retired ones too. Raises NotFound."""
+    found: Constraint | None = (
+        Constraint.objects.select_related("merged_into").filter(campaign=campaign, pk=constraint_id).first()
+    )
+    if found is None:
+        raise NotFound("This campaign has no such constraint. It may belong to another campaign.")
+    return found
+
+
+def latest_set(*, campaign: Campaign) -> ConstraintSet | None:
+    return ConstraintSet.objects.filter(campaign=campaign).order_by("-revision").first()
+
+
+def constraint_set(*, campaign: Campaign, revision: int) -> ConstraintSet:
+    found = ConstraintSet.objects.filter(campaign=campaign, revision=revision).first()
+    if found is None:
+        raise NotFound(f"This campaign has no approved constraint set {revision}.")
+    return found
+
+
+def sets(*, campaign: Campaign) -> QuerySet[ConstraintSet]:
+    return (
+        ConstraintSet.objects.filter(campaign=campaign)
+        .select_related("approved_by")
+        .annotate(entry_count=Count("entries"))
+        .order_by("-id")
+    )
+
+
+def entries(*, constraint_set: ConstraintSet) -> QuerySet[SetEntry]:
+    """Return the entries, each with `violation_count`, the largest first."""
+    return constraint_set.entries.annotate(violation_count=Count("violations")).order_by("-violation_count", "id")
+
+
+def tags(*, campaign: Campaign) -> list[TagTotal]:
+    """Return what the living constraints of each tag hold, the largest tag first."""
+    rows = (
+        Constraint.objects.living()
+        .filter(campaign=campaign)
+        .values_list("tag_slug")
+        .annotate(Count("id"), Sum("member_count"))
+        .order_by("-member_count__sum", "tag_slug")
+    )
+    return [TagTotal(slug=slug, constraints=count, violations=total) for slug, count, total in rows]
+
+
+def states(*, campaign: Campaign) -> dict[str, int]:
+    """Return how many living constraints are in each state."""
+    rows = Constraint.objects.living().filter(campaign=campaign).values_list("state").annotate(Count("id"))
+    return dict(rows.order_by("state"))
+
+
+def mixes(*, constraint_ids: Iterable[int]) -> dict[int, Mix]:
+    """Return what the members of each constraint look like. One query."""
+    severity = "violation__severity"
+    annotator = "violation__judgment__annotator"
+    found = (
+        Member.objects.filter(constraint__in=list(constraint_ids))
+        .values_list("constraint_id")
+        .annotate(
+            members=Count("id"),
+            minor=Count("id", filter=Q(**{severity: "minor"})),
+            major=Count("id", filter=Q(**{severity: "major"})),
+            critical=Count("id", filter=Q(**{severity: "critical"})),
+            annotators=Count(annotator, distinct=True),
+            people=Count(annotator, distinct=True, filter=Q(**{f"{annotator}__kind": "person"})),
+        )
+    )
+    names = ("members", "minor", "major", "critical", "annotators", "people")
+    return {pk: Mix(**dict(zip(names, counts, strict=True))) for pk, *counts in found}
+
+
+def members(*, constraint: Constraint) -> QuerySet[Member]:
+    """Return the members with all a page shows of them, those nearest to the medoid first."""
+    return (
+        constraint.members.select_related(
+            "violation__tag", "violation__judgment__annotator", "violation__judgment__output"
+        )
+        .defer("violation__judgment__output__meta")
+        .order_by("-similarity", "id")
+    )
+
+
+def changes(*, campaign: Campaign) -> Changes:
+    """Compare what is accepted now with the last approved set."""
+    last = latest_set(campaign=campaign)
+    now = {each.pk: each for each in Constraint.objects.filter(campaign=campaign, state=Constraint.State.ACCEPTED)}
+    before = {} if last is None else {entry.constraint_id: entry for entry in last.entries.all()}
+    return Changes(
+        revision=None if last is None else last.revision,
+        added=sorted((now[pk] for pk in now.keys() - before.keys()), key=lambda each: (-each.member_count, each.pk)),
+        removed=[before[pk] for pk in sorted(before.keys() - now.keys())],
+        renamed=[
+            Renamed(before=before[pk].statement, after=now[pk].statement)
+            for pk in sorted(now.keys() & before.keys())
+            if before[pk].statement != now[pk].statement
+        ],
+        resized=[] if last is None else _resized(last, now),
+        accepted_count=len(now),
+    )
+
+
+def _resized(last: ConstraintSet, now: dict[int, Constraint]) -> list[Resized]:
+    with connection.cursor() as cursor:
+        cursor.execute(_RESIZED, {"set": last.pk})
+        return [
+            Resized(statement=now[pk].statement, joined=joined, left=left)
+            for pk, joined, left in cursor.fetchall()
+            if pk in now
+        ]
+
+
+_RESIZED = """
+SELECT coalesce(a.constraint_id, b.constraint_id),
+       count(*) FILTER (WHERE b.violation_id IS NULL), count(*) FILTER (WHERE a.violation_id IS NULL)
+FROM (SELECT m.constraint_id, m.violation_id FROM constraints_member m
+      JOIN constraints_setentry e ON e.constraint_id = m.constraint_id AND e.constraint_set_id = %(set)s
+      JOIN judgments_violation v ON v.id = m.violation_id
+      JOIN judgments_judgment j ON j.id = v.judgment_id AND j.is_current) a
+FULL JOIN
+     (SELECT e.constraint_id, ev.violation_id FROM constraints_setentry e
+      JOIN constraints_setentry_violations ev ON ev.setentry_id = e.id WHERE e.constraint_set_id = %(set)s) b
+  USING (constraint_id, violation_id)
+WHERE a.violation_id IS NULL OR b.violation_id IS NULL
+GROUP BY 1 ORDER BY 1
+"""
+
+
+def digest(*, campaign: Campaign) -> str:
+    """Return the sha256 of what approving now would freeze: the accepted constraints and their current members.
+
+    The text hashed is one JSON line per constraint, by id: [id, statement, tag, kind, [violation ids]].
+    """
+    accepted = Constraint.objects.filter(campaign=campaign, state=Constraint.State.ACCEPTED).order_by("id")
+    sha = hashlib.sha256()
+    for each in accepted.iterator():
+        ids = (
+            each.members.filter(violation__judgment__is_current=True)
+            .order_by("violation_id")
+            .values_list("violation_id", flat=True)
+        )
+        line = [each.pk, each.statement, each.tag_slug, each.kind, list(ids)]
+        sha.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+    return sha.hexdigest()
