@@ -1,8 +1,8 @@
 """The base model before training: config.json and a tokenizer, written as the JSON that `transformers` reads.
 
 The web half may not import `transformers`, and needs not: both files are plain data. The tokenizer is a BPE whose
-merges build exactly the words of the world, each with or without the space before it, and the numbers of two digits;
-every other text falls apart into characters, and characters outside printable ASCII into bytes, so no text is unknown to it.
+merges build exactly the words of the world, each with or without the space before it, and the numbers of two digits.
+Every other text falls apart into characters, and characters outside printable ASCII into bytes, so no text is unknown.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ PAD, START, END = "<pad>", "<s>", "</s>"
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The size of the model: about 0.9 million parameters as it stands."""
+    """The size of the model: about 0.8 million parameters as it stands."""
 
     hidden: int = 128
-    layers: int = 4
+    layers: int = 3
     heads: int = 4
     intermediate: int = 352
     positions: int = 512
