@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from training_bridge.runs import states
+
 
 class Checkpoint(models.Model):
     """Weights with a lineage. `location` is a folder or a Hugging Face model name; an adapter needs its parent."""
@@ -17,9 +19,7 @@ class Checkpoint(models.Model):
     name = models.CharField(max_length=200, unique=True)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.FULL)
     location = models.CharField(max_length=1000)
-    campaign = models.ForeignKey(
-        "campaigns.Campaign", null=True, on_delete=models.SET_NULL, related_name="checkpoints"
-    )
+    campaign = models.ForeignKey("campaigns.Campaign", null=True, on_delete=models.SET_NULL, related_name="checkpoints")
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")
     run = models.OneToOneField("Run", null=True, on_delete=models.PROTECT, related_name="checkpoint")
     manifest_sha256 = models.CharField(max_length=64, blank=True)
@@ -30,10 +30,11 @@ class Checkpoint(models.Model):
 
 
 class SampleBatch(models.Model):
-    """Which batch of outputs a checkpoint sampled."""
+    """Which batch of outputs a checkpoint sampled. `run` is empty for outputs that were sampled elsewhere."""
 
     checkpoint = models.ForeignKey(Checkpoint, on_delete=models.CASCADE, related_name="sample_batches")
     batch = models.OneToOneField("intake.ImportBatch", on_delete=models.CASCADE, related_name="sampled_from")
+    run = models.OneToOneField("Run", null=True, on_delete=models.PROTECT, related_name="sample_batch")
 
     class Meta:
         verbose_name_plural = "sample batches"
@@ -43,7 +44,7 @@ class SampleBatch(models.Model):
 
 
 class Schedule(models.Model):
-    """"Retrain when N new judgments are in, at most every D days, at HH:MM.\""""
+    """ "Retrain when N new judgments are in, at most every D days, at HH:MM.\""""
 
     class Method(models.TextChoices):
         KTO = "kto", "KTO"
@@ -60,6 +61,7 @@ class Schedule(models.Model):
     every_days = models.PositiveSmallIntegerField(default=1)
     at_time = models.TimeField(help_text="In the server's time zone.")
     is_enabled = models.BooleanField(default=True)
+    active_since = models.DateTimeField(help_text="Moments before this one are not due: enabled, or moved, then.")
     periodic_task = models.OneToOneField(
         "django_celery_beat.PeriodicTask", null=True, on_delete=models.SET_NULL, related_name="+"
     )
@@ -73,8 +75,40 @@ class Schedule(models.Model):
         return self.name
 
 
+class ScheduleFiring(models.Model):
+    """What came of one due moment of a schedule. `due_key` makes it happen once, however often it is asked for."""
+
+    class State(models.TextChoices):
+        BUILDING = "building", "building the dataset"
+        STARTED = "started", "run started"
+        NOT_ENOUGH = "not_enough", "not enough new judgments"
+        FAILED = "failed", "failed"
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="firings")
+    due_key = models.CharField(max_length=60, unique=True)
+    due_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State)
+    reason = models.CharField(max_length=500, blank=True)
+    new_judgment_count = models.PositiveIntegerField(default=0)
+    dataset = models.ForeignKey("exports.DatasetVersion", null=True, on_delete=models.PROTECT, related_name="+")
+    run = models.OneToOneField("Run", null=True, on_delete=models.PROTECT, related_name="firing")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["id"], name="firing_unfinished", condition=Q(state="building"))]
+
+    def __str__(self) -> str:
+        return self.due_key
+
+
 class Run(models.Model):
     """One training job. States and what may follow what: runs/states.py."""
+
+    class Method(models.TextChoices):
+        KTO = "kto", "KTO"
+        D2O = "d2o", "D2O"
+        SAMPLE = "sample", "sample only"
 
     class State(models.TextChoices):
         REQUESTED = "requested", "requested"
@@ -86,9 +120,11 @@ class Run(models.Model):
         LOST = "lost", "lost"
 
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="runs")
-    method = models.CharField(max_length=20, choices=Schedule.Method)
+    method = models.CharField(max_length=20, choices=Method)
     base = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="runs_from_here")
-    dataset = models.ForeignKey("exports.DatasetVersion", on_delete=models.PROTECT, related_name="runs")
+    dataset = models.ForeignKey(
+        "exports.DatasetVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="runs"
+    )
     hyperparameters = models.JSONField(default=dict)
     sampling = models.JSONField(default=dict)
     launcher = models.CharField(max_length=20, default="process")
@@ -110,13 +146,31 @@ class Run(models.Model):
     ended_at = models.DateTimeField(null=True)
 
     class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(method="sample", dataset__isnull=True) | (~Q(method="sample") & Q(dataset__isnull=False)),
+                name="run_trains_on_a_dataset",
+            )
+        ]
         indexes = [
+            models.Index(fields=["campaign", "-id"], name="run_page"),
             models.Index(
                 fields=["state", "id"],
                 name="run_unfinished",
                 condition=Q(state__in=["requested", "launching", "running"]),
-            )
+            ),
         ]
 
     def __str__(self) -> str:
         return f"run {self.pk} ({self.method})"
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in states.ENDED
+
+    @property
+    def checkpoint_name(self) -> str:
+        """What its outputs' `model` field says: the new checkpoint's name, or the base's when nothing is trained."""
+        if self.method == self.Method.SAMPLE:
+            return self.base.name
+        return f"{self.campaign.slug}-{self.method}-{self.pk}"

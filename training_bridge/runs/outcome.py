@@ -1,0 +1,68 @@
+"""How a trainer that no longer lives has ended, told from what it left behind."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+from training_bridge.formats import rundir
+from training_bridge.runs import states
+
+# These signals come from a fault in the program itself; every other one was sent by somebody.
+FAULTS = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP})
+TAIL_BYTES = 8192
+TAIL_LINES = 12
+RESUME = "Resume continues from the last saved step."
+
+
+def of(*, status: rundir.Status | None, exit_code: int | None, is_cancelled: bool, errors: str) -> tuple[str, str]:
+    """Return (state, reason). `failed`: trying again will not help; `lost`: it was ended from outside, and may.
+
+    `exit_code` is negative for a signal and None when nobody saw the end; `errors` are the last lines of stderr.
+    """
+    word = status.state if status else ""
+    if word == states.SUCCEEDED:
+        return states.SUCCEEDED, ""
+    if is_cancelled:
+        return states.CANCELLED, f"Cancelled at step {status.step if status else 0}. {RESUME}"
+    if word == states.FAILED and status:
+        return states.FAILED, status.reason or _with("The trainer failed without giving a reason.", errors)
+    if exit_code is None:
+        return states.LOST, f"The trainer vanished: the machine restarted, or everything was killed at once. {RESUME}"
+    return _by_code(exit_code, errors)
+
+
+def _by_code(exit_code: int, errors: str) -> tuple[str, str]:
+    if exit_code < 0 and -exit_code not in FAULTS:
+        name = _signal_name(-exit_code)
+        cause = " (often the system, when memory runs out)" if -exit_code == signal.SIGKILL else ""
+        return states.LOST, f"The trainer was ended from outside by {name}{cause}. {RESUME}"
+    if exit_code < 0:
+        return states.FAILED, _with(f"The trainer crashed with {_signal_name(-exit_code)}.", errors)
+    if exit_code == 0:
+        return states.FAILED, _with("The trainer ended without saying that it had finished.", errors)
+    return states.FAILED, _with(f"The trainer ended with code {exit_code}.", errors)
+
+
+def last_lines(path: Path) -> str:
+    """Return the end of a log: at most TAIL_LINES lines of its last TAIL_BYTES bytes."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    # PostgreSQL text cannot hold NUL.
+    return "\n".join(text.replace("\0", "").rstrip().splitlines()[-TAIL_LINES:])
+
+
+def _with(sentence: str, errors: str) -> str:
+    return f"{sentence} Its last words:\n{errors}" if errors else f"{sentence} It left no error message."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
