@@ -1,4 +1,7 @@
-"""A manifest names every file of a folder with its size and sha256. It is written last: it exists = the folder is whole."""
+"""A manifest names every file of a folder with its size and sha256.
+
+It is written last: it exists = the folder is whole.
+"""
 
 from __future__ import annotations
 

@@ -1,28 +1,43 @@
 """The run folder, where the two halves meet. This module owns every name in it.
 
-    spec.json  data/  status.json  events.jsonl  checkpoint/  outputs.jsonl  stdout.log  stderr.log  cancel  steps/
+    spec.json               what is asked (formats/spec.py)
+    data/train.jsonl        rows to train on: formats/rows.py; for pretrain {prompt, completion}
+    data/prompts.jsonl      prompts to sample from: {id?, prompt}
+    status.json             the trainer's last word, replaced atomically
+    events.jsonl            append-only: every object has `kind` (phase, rows, step, probe, saved, resumed,
+                            sampled, end, ...), `at` (Unix seconds) and `elapsed` (seconds of this launch)
+    anchors.jsonl           D2O: what the reference said, sampled once
+    steps/                  resumable states, a folder each, renamed into place when whole
+    checkpoint/             the result, renamed into place when whole; its manifest.json lists every file
+    outputs.jsonl           sampled outputs as canonical import records, renamed into place when whole
+    stdout.log stderr.log   the launcher's redirections
+    cancel                  its presence asks the trainer to stop
 
-The web half writes spec.json and data/ and may create `cancel`; the GPU half writes the rest.
+The web half writes spec.json and data/ and may create `cancel`; the GPU half writes the rest. A folder that is
+launched again goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from training_bridge.formats import manifest, spec
+from training_bridge.formats import manifest
+from training_bridge.formats import spec as specs
 
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """The trainer's word on itself. `state` is running, succeeded, failed or cancelled; `updated_at` is Unix seconds.
 
-    `phase` is what it does now: loading, anchors, reference, training, saving, sampling.
+    `phase` is what it does now: starting, loading, anchors, reference, training, saving, sampling. `step` counts
+    within the phase, out of `total_steps`: optimizer steps in training, outputs in sampling.
     """
 
     state: str
@@ -75,8 +90,16 @@ class RunDir:
         return self.path / "checkpoint"
 
     @property
+    def checkpoint_unfinished(self) -> Path:
+        return self.path / "checkpoint.unfinished"
+
+    @property
     def outputs(self) -> Path:
         return self.path / "outputs.jsonl"
+
+    @property
+    def outputs_unfinished(self) -> Path:
+        return self.path / "outputs.unfinished.jsonl"
 
     @property
     def cancel(self) -> Path:
@@ -90,8 +113,8 @@ class RunDir:
     def stderr(self) -> Path:
         return self.path / "stderr.log"
 
-    def read_spec(self) -> spec.RunSpec:
-        return spec.RunSpec.read(self.spec)
+    def read_spec(self) -> specs.RunSpec:
+        return specs.RunSpec.read(self.spec)
 
     def write_status(self, status: Status) -> None:
         """Replace status.json in one step, stamped with now and this process."""
@@ -99,15 +122,20 @@ class RunDir:
         manifest.write_atomically(self.status, json.dumps(stamped) + "\n")
 
     def read_status(self) -> Status | None:
-        """Return the last status, or None when the trainer has not written one."""
+        """Return the last status, or None when the trainer has not written one that can be read."""
         try:
-            return Status(**json.loads(self.status.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+            values = json.loads(self.status.read_text(encoding="utf-8"))
+            known = {each.name for each in fields(Status)}
+            return Status(**{name: value for name, value in values.items() if name in known})
+        except (FileNotFoundError, ValueError, TypeError, AttributeError):
             return None
 
     def append_event(self, event: dict[str, Any]) -> None:
-        """Append one JSON line. A torn earlier line is closed first, so it can never swallow this one."""
-        line = json.dumps(event) + "\n"
+        """Append one JSON line. A torn earlier line is closed first, so it can never swallow this one.
+
+        NaN and infinity become null: browsers cannot read them.
+        """
+        line = json.dumps(_finite(event), allow_nan=False) + "\n"
         with self.events.open("ab+") as file:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
@@ -129,3 +157,13 @@ class RunDir:
 
     def is_checkpoint_complete(self) -> bool:
         return (self.checkpoint / manifest.NAME).exists()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -12,7 +13,9 @@ from training_bridge.formats import manifest
 
 T = TypeVar("T")
 
-METHODS = ("kto", "d2o", "pretrain")
+METHODS = ("kto", "d2o", "pretrain", "sample")
+DTYPES = ("float32", "bfloat16")
+SCHEDULES = ("linear", "constant")
 
 
 class BadSpec(ValueError):
@@ -23,7 +26,8 @@ class BadSpec(ValueError):
 class Base:
     """The starting weights: a folder or Hugging Face name, with an adapter to merge in first where there is one.
 
-    For `pretrain`, `location` is a folder with config.json and a tokenizer, and weights are initialised afresh.
+    For `pretrain`, `location` is a folder with config.json and a tokenizer, and weights are initialised afresh from
+    the seed. For `sample`, nothing is trained: these weights answer the prompts.
     """
 
     location: str
@@ -32,13 +36,26 @@ class Base:
 
 @dataclass(frozen=True, kw_only=True)
 class Hyperparameters:
-    """Everything that changes the weights. Unknown names are refused, so a typing error is never ignored."""
+    """Everything that changes the weights. Unknown names are refused, so a typing error is never ignored.
+
+    * `batch_size` is rows per forward pass; one optimizer step sees `batch_size * gradient_accumulation` rows.
+    * `lr_schedule`: after `warmup_steps` of linear rise the rate falls linearly to 0 at `max_steps` (`linear`) or
+      stays (`constant`).
+    * `max_length` is in tokens, prompt and completion together. A longer row loses the end of its completion; a row
+      whose prompt alone fills it is dropped. Both are counted in the run's events.
+    * `span_mask`: a rejected row that has spans is penalised on the tokens inside them only.
+    * `retain_weight` times the mean negative log-likelihood of accepted rows (KTO) or anchors (D2O) is added.
+    * `lora_rank` 0 trains all weights. `dtype` bfloat16 computes under autocast; all weights that are trained stay
+      float32.
+    * `device` is auto, cpu, cuda or cuda:N. `save_every` 0 keeps no resumable states.
+    """
 
     learning_rate: float = 1e-5
     max_steps: int = 100
     batch_size: int = 8
     gradient_accumulation: int = 1
     warmup_steps: int = 0
+    lr_schedule: str = "linear"
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     max_length: int = 1024
@@ -62,7 +79,11 @@ class Hyperparameters:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Completions to draw from the new checkpoint for every prompt of data/prompts.jsonl."""
+    """Completions to draw from the new checkpoint for every prompt of data/prompts.jsonl.
+
+    `temperature` 0 is greedy; otherwise tokens are drawn from the `top_p` nucleus. Same seed, same prompts, same batch
+    size on a CPU: same outputs.
+    """
 
     per_prompt: int = 1
     temperature: float = 1.0
@@ -74,7 +95,7 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One run. `checkpoint_name` is what the outputs' `model` field will say."""
+    """One run. `checkpoint_name` is what the outputs' `model` field will say; their ids begin with it."""
 
     method: str
     base: Base
@@ -91,24 +112,77 @@ class RunSpec:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        """Read and check spec.json. Raises BadSpec, also when the file is missing or is not JSON."""
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise BadSpec(f"{path.name} is missing") from error
+        except ValueError as error:
+            raise BadSpec(f"{path.name} is not valid JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise BadSpec(f"{path.name} is not a JSON object")
+        return cls.from_dict(values)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Build and check a spec. Raises BadSpec for a missing, unknown or ill-typed field."""
+        """Build and check a spec. Raises BadSpec for a missing, unknown, ill-typed or out-of-range field."""
         values = dict(values)
-        if values.get("method") not in METHODS:
-            raise BadSpec(f"method is {values.get('method')!r}; it may be one of {', '.join(METHODS)}")
+        _check_choice(values.get("method"), METHODS, "method")
         values["base"] = _build(Base, values.get("base"), "base")
         values["hyperparameters"] = hyperparameters(values.get("hyperparameters") or {})
-        sampling = values.get("sampling")
-        values["sampling"] = None if sampling is None else _build(Sampling, sampling, "sampling")
+        asked = values.get("sampling")
+        values["sampling"] = None if asked is None else sampling(asked)
         return _build(cls, values, "spec")
 
 
 def hyperparameters(values: dict[str, Any]) -> Hyperparameters:
-    """Check a dictionary of hyperparameters against the known names and types. Raises BadSpec."""
-    return _build(Hyperparameters, values, "hyperparameters")
+    """Check a dictionary of hyperparameters against the known names, types and ranges. Raises BadSpec."""
+    built = _build(Hyperparameters, values, "hyperparameters")
+    _check_ranges(built, HYPERPARAMETER_RANGES, "hyperparameters")
+    _check_choice(built.dtype, DTYPES, "hyperparameters.dtype")
+    _check_choice(built.lr_schedule, SCHEDULES, "hyperparameters.lr_schedule")
+    return built
+
+
+def sampling(values: dict[str, Any]) -> Sampling:
+    """Check a dictionary of sampling settings against the known names, types and ranges. Raises BadSpec."""
+    built = _build(Sampling, values, "sampling")
+    _check_ranges(built, SAMPLING_RANGES, "sampling")
+    return built
+
+
+# Smallest and largest allowed value; None is no bound.
+Range = tuple[float | None, float | None]
+
+HYPERPARAMETER_RANGES: dict[str, Range] = {
+    "learning_rate": (0, 10),
+    "max_steps": (1, None),
+    "batch_size": (1, None),
+    "gradient_accumulation": (1, None),
+    "warmup_steps": (0, None),
+    "weight_decay": (0, None),
+    "max_grad_norm": (0, None),
+    "max_length": (2, None),
+    "beta": (0, None),
+    "alpha": (0, None),
+    "desirable_weight": (0, None),
+    "undesirable_weight": (0, None),
+    "retain_weight": (0, None),
+    "anchors": (1, None),
+    "anchor_temperature": (0, None),
+    "anchor_top_p": (1e-6, 1),
+    "anchor_max_new_tokens": (1, None),
+    "lora_rank": (0, None),
+    "lora_alpha": (1, None),
+    "save_every": (0, None),
+}
+SAMPLING_RANGES: dict[str, Range] = {
+    "per_prompt": (1, None),
+    "temperature": (0, None),
+    "top_p": (1e-6, 1),
+    "max_new_tokens": (1, None),
+    "batch_size": (1, None),
+}
 
 
 def _build(kind: type[T], values: Any, place: str) -> T:
@@ -119,15 +193,42 @@ def _build(kind: type[T], values: Any, place: str) -> T:
         if name not in known:
             raise BadSpec(f"{place}: unknown field {name!r}; known are {', '.join(sorted(known))}")
         _check_type(value, str(known[name].type), f"{place}.{name}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise BadSpec(f"{place}: {error}") from error
+    missing = [name for name, each in known.items() if name not in values and _is_required(each)]
+    if missing:
+        raise BadSpec(f"{place}: {', '.join(missing)} missing")
+    return kind(**values)
+
+
+def _is_required(field_: dataclasses.Field[Any]) -> bool:
+    return field_.default is dataclasses.MISSING and field_.default_factory is dataclasses.MISSING
 
 
 def _check_type(value: Any, type_name: str, place: str) -> None:
-    wanted = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}.get(type_name)
+    kinds: dict[str, tuple[type, ...]] = {
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+        "str": (str,),
+        "int | None": (int, type(None)),
+    }
+    wanted = kinds.get(type_name)
     if wanted is None:
         return
     if not isinstance(value, wanted) or (isinstance(value, bool) and type_name != "bool"):
         raise BadSpec(f"{place} is {value!r}; expected {type_name}")
+
+
+def _check_choice(value: Any, choices: tuple[str, ...], place: str) -> None:
+    if value not in choices:
+        raise BadSpec(f"{place} is {value!r}; it may be one of {', '.join(choices)}")
+
+
+def _check_ranges(built: Any, ranges: dict[str, Range], place: str) -> None:
+    for name, (least, most) in ranges.items():
+        value = getattr(built, name)
+        if not math.isfinite(value):
+            raise BadSpec(f"{place}.{name} is {value}; expected a finite number")
+        if least is not None and value < least:
+            raise BadSpec(f"{place}.{name} is {value}; it may not be below {least}")
+        if most is not None and value > most:
+            raise BadSpec(f"{place}.{name} is {value}; it may not be above {most}")

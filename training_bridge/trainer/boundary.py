@@ -1,0 +1,90 @@
+"""The process boundary: every way a run can end becomes a status with a reason fit for people."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from training_bridge.formats import rundir, spec
+from training_bridge.trainer import errors, job, reporting
+
+STOPPED = "Cancelled: the run was asked to stop. Steps saved so far are kept; launching it again continues from there."
+
+
+def run(*, folder: Path) -> int:
+    """Run the folder's spec to its end. Returns 0 when it succeeded, else 1. Never raises for a failed run.
+
+    The heavy imports happen inside, after the first status: the web half sees a living process at once.
+    """
+    place = rundir.RunDir(path=folder)
+    if not folder.is_dir():
+        sys.stderr.write(f"{folder} is not a folder\n")
+        return 1
+    with reporting.Reporter(place) as reporter:
+        _listen_for_sigterm(reporter)
+        try:
+            _work(place, reporter)
+        except errors.Cancelled:
+            reporter.finish("cancelled", STOPPED)
+            return 1
+        except Exception as error:  # noqa: BLE001 - the one process boundary: logged with its traceback, then told
+            traceback.print_exc()
+            reporter.finish("failed", reason_of(error, phase=reporter.phase_name))
+            return 1
+        reporter.finish("succeeded")
+        return 0
+
+
+def _work(place: rundir.RunDir, reporter: reporting.Reporter) -> None:
+    asked = place.read_spec()
+    reporter.phase("starting")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    recipes = importlib.import_module("training_bridge.trainer.recipes")
+    recipes.RECIPES[asked.method](job.Job(folder=place, spec=asked, reporter=reporter))
+
+
+def _listen_for_sigterm(reporter: reporting.Reporter) -> None:
+    def stop(*_: Any) -> None:
+        # Both: raising leaves a long load at once; the flag holds where a library swallows the exception.
+        reporter.ask_to_stop()
+        raise errors.Cancelled
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def reason_of(error: Exception, *, phase: str) -> str:
+    """Say in one or two sentences what went wrong and what to do."""
+    if isinstance(error, spec.BadSpec):
+        return f"The run's settings cannot be used: {error}."
+    if isinstance(error, errors.Refused):
+        return str(error)
+    if is_disk_full(error):
+        return f"The disk is full (while {phase}). Free space and launch the run again; nothing half-written is kept."
+    if is_out_of_memory(error):
+        return (
+            f"Out of memory while {phase}. Lower batch_size or max_length (gradient_accumulation keeps the rows per "
+            "step), use lora_rank instead of full weights, or dtype bfloat16 on a GPU."
+        )
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return (
+        f"An unexpected error while {phase}: {type(error).__name__}: {first_line}. The full traceback is in stderr.log."
+    )
+
+
+def is_disk_full(error: Exception) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    # safetensors reports the operating system's error as text.
+    return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)

@@ -1,0 +1,196 @@
+"""From rows to token ids: prompts, completions, and which completion tokens a person's spans cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from torch import Tensor
+
+from training_bridge.formats import rows
+from training_bridge.trainer import errors
+
+CHUNK = 1000
+
+
+@dataclass(kw_only=True)
+class Encoded:
+    """A prompt and one completion as token ids.
+
+    `mask` has one weight per completion token, or is None for all ones; `reference` has the starting model's log-prob
+    of each completion token, once `reference.attach` has been there.
+    """
+
+    ids: list[int]
+    prompt_length: int
+    mask: list[float] | None = None
+    reference: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Completion tokens."""
+        return len(self.ids) - self.prompt_length
+
+
+@dataclass(kw_only=True)
+class Pair:
+    """What is to be encoded: spans are code-point offsets into `completion`; `ended` False adds no end-of-text."""
+
+    prompt: rows.PromptValue
+    completion: str
+    spans: Sequence[rows.SpanRow] = ()
+    ended: bool = True
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """What became of the rows; told in the `rows` event."""
+
+    read: int = 0
+    kept: int = 0
+    truncated: int = 0
+    dropped_long_prompt: int = 0
+    dropped_empty: int = 0
+    dropped_all_masked: int = 0
+    tokens: int = 0
+    masked_tokens: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def prompt_text(tokenizer: Any, prompt: rows.PromptValue) -> str:
+    """The prompt as one string; chat messages go through the tokenizer's template. Raises Refused without one."""
+    if isinstance(prompt, str):
+        return prompt
+    if not getattr(tokenizer, "chat_template", None):
+        raise errors.Refused(
+            "A prompt is a list of chat messages, but the base's tokenizer has no chat template. "
+            "Use a base with a chat template, or prompts as plain text."
+        )
+    rendered: str = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
+    return rendered
+
+
+def prompt_ids(tokenizer: Any, prompt: rows.PromptValue) -> list[int]:
+    """The prompt's token ids exactly as training and sampling both use them; never an end-of-text at the end."""
+    text = prompt_text(tokenizer, prompt)
+    return _without_eos(tokenizer, tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
+
+
+def encode(tokenizer: Any, pairs: Sequence[Pair], *, max_length: int, counts: Counts) -> list[Encoded | None]:
+    """Encode in order; None where a row was dropped. `counts` says how many and why.
+
+    Policy: a completion that does not fit loses its end (and gets no end-of-text); a row whose prompt leaves room for
+    no completion token is dropped, and so is one whose spans cover no token that is left. Raises Refused when spans
+    are asked for and the tokenizer cannot say where its tokens lie in the text.
+    """
+    if any(pair.spans for pair in pairs) and not tokenizer.is_fast:
+        raise errors.Refused(
+            "span_mask needs a tokenizer that reports token offsets (a fast tokenizer with tokenizer.json); this base "
+            "has none. Set span_mask to false or use another base."
+        )
+    found: list[Encoded | None] = []
+    for chunk in _chunks(pairs, CHUNK):
+        found.extend(_encode_chunk(tokenizer, chunk, max_length, counts))
+    return found
+
+
+def _encode_chunk(tokenizer: Any, pairs: Sequence[Pair], max_length: int, counts: Counts) -> list[Encoded | None]:
+    prompts = [prompt_text(tokenizer, pair.prompt) for pair in pairs]
+    specials = [isinstance(pair.prompt, str) for pair in pairs]
+    heads = _ids_of(tokenizer, prompts, specials)
+    wholes = _ids_of(
+        tokenizer, [prompt + pair.completion for prompt, pair in zip(prompts, pairs, strict=True)], specials
+    )
+    encoded: list[Encoded | None] = []
+    for pair, prompt, special, head, whole in zip(pairs, prompts, specials, heads, wholes, strict=True):
+        tail = _tail(tokenizer, pair, prompt, special, head, whole)
+        encoded.append(_row(tokenizer, pair, head, tail, max_length, counts))
+    return encoded
+
+
+@dataclass(kw_only=True)
+class _Tail:
+    """The completion's tokens and, where spans need them, each token's place in the completion (code points)."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]] | None
+
+
+def _tail(tokenizer: Any, pair: Pair, prompt: str, special: bool, head: list[int], whole: list[int]) -> _Tail:
+    """Cut the completion out of the jointly encoded text; encode it alone where a token straddles the border.
+
+    Sampling continues after the prompt's own tokens, so the completion must follow exactly those.
+    """
+    joint = whole[: len(head)] == head
+    ids = whole[len(head) :] if joint else tokenizer(pair.completion, add_special_tokens=False)["input_ids"]
+    if not pair.spans:
+        return _Tail(ids=ids, offsets=None)
+    if not joint:
+        places = tokenizer(pair.completion, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        return _Tail(ids=ids, offsets=[(start, end) for start, end in places])
+    places = tokenizer(prompt + pair.completion, add_special_tokens=special, return_offsets_mapping=True)
+    shift = len(prompt)
+    kept = places["offset_mapping"][len(head) : len(head) + len(ids)]
+    return _Tail(ids=ids, offsets=[(start - shift, end - shift) for start, end in kept])
+
+
+def _row(tokenizer: Any, pair: Pair, head: list[int], tail: _Tail, max_length: int, counts: Counts) -> Encoded | None:
+    counts.read += 1
+    ids = [*tail.ids, tokenizer.eos_token_id] if pair.ended else tail.ids
+    room = max_length - len(head)
+    if not ids or not head:
+        counts.dropped_empty += 1
+        return None
+    if room < 1:
+        counts.dropped_long_prompt += 1
+        return None
+    if len(ids) > room:
+        counts.truncated += 1
+        ids = ids[:room]
+    mask = None if tail.offsets is None else span_mask(tail.offsets, pair.spans, length=len(ids))
+    if mask is not None and not any(mask):
+        counts.dropped_all_masked += 1
+        return None
+    counts.kept += 1
+    counts.tokens += len(ids)
+    counts.masked_tokens += 0 if mask is None else mask.count(0.0)
+    return Encoded(ids=head + ids, prompt_length=len(head), mask=mask)
+
+
+def span_mask(offsets: Sequence[tuple[int, int]], spans: Sequence[rows.SpanRow], *, length: int) -> list[float]:
+    """1 for a token that overlaps a span, else 0; `length` tokens, where one beyond the offsets is the end-of-text.
+
+    >>> span_mask([(0, 3), (3, 7), (7, 9)], [{"start": 5, "end": 7}], length=4)
+    [0.0, 1.0, 0.0, 0.0]
+
+    A token with an empty place (a special token) is in no span. All pieces of one character carry the whole
+    character's place, so they are in or out together.
+    """
+    inside = [
+        1.0 if any(start < span["end"] and span["start"] < end for span in spans) else 0.0 for start, end in offsets
+    ]
+    return (inside + [0.0] * length)[:length]
+
+
+def _ids_of(tokenizer: Any, texts: list[str], specials: list[bool]) -> list[list[int]]:
+    """Token ids of each text, with the tokenizer's own beginning-of-text for plain prompts (not after a template)."""
+    found: list[list[int]] = [[] for _ in texts]
+    for special in (True, False):
+        places = [place for place, each in enumerate(specials) if each is special]
+        if places:
+            encoded = tokenizer([texts[place] for place in places], add_special_tokens=special)["input_ids"]
+            for place, ids in zip(places, encoded, strict=True):
+                found[place] = _without_eos(tokenizer, ids) if special else list(ids)
+    return found
+
+
+def _without_eos(tokenizer: Any, ids: Sequence[int]) -> list[int]:
+    return list(ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids)
+
+
+def _chunks(items: Sequence[Pair], size: int) -> Iterator[list[Pair]]:
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,9 @@
+"""What stops a run on purpose."""
+
+
+class Refused(Exception):
+    """The run cannot go on, and trying the same again will not help. The message is for the person who asked."""
+
+
+class Cancelled(Exception):
+    """Somebody asked this run to stop."""

@@ -1,0 +1,213 @@
+"""Loading: any Hugging Face causal language model by name or folder, safetensors only, no remote code."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from training_bridge.formats import manifest, spec
+from training_bridge.trainer import errors, job
+
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A model on its device, its tokenizer, and the precision it computes in."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    dtype: torch.dtype
+    is_adapter: bool = False
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(device_type=self.device.type, dtype=self.dtype)
+
+    def logits(self, ids: Tensor) -> Tensor:
+        """(rows, length) token ids, padded on the right -> (rows, length, vocabulary) logits.
+
+        No attention mask is passed: under a causal model what stands on the right cannot reach what is left of it, and
+        without a mask attention takes its fast path. Only positions before the padding may be used.
+        """
+        with self.autocast():
+            output: Tensor = self.model(input_ids=ids, use_cache=False).logits
+        return output
+
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+
+
+def tokenizer(location: str) -> Any:
+    """Load the tokenizer with an end-of-text token and some padding token. Raises Refused."""
+    try:
+        loaded = transformers.AutoTokenizer.from_pretrained(location, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+        raise errors.Refused(
+            f"The base {location} has no tokenizer that can be loaded ({_first_line(error)}). "
+            "Put its tokenizer files beside the weights."
+        ) from error
+    if not loaded.get_vocab():
+        raise errors.Refused(f"The base {location} has no tokenizer files. Put its tokenizer beside the weights.")
+    if loaded.eos_token_id is None:
+        raise errors.Refused(
+            f"The tokenizer of {location} names no end-of-text token (eos_token), so completions could never end."
+        )
+    if loaded.pad_token_id is None:
+        loaded.pad_token = loaded.eos_token
+    return loaded
+
+
+def fresh(*, asked: spec.RunSpec) -> Policy:
+    """Build the architecture of base.location/config.json with new weights drawn from the seed. Raises Refused."""
+    location = asked.base.location
+    if not (Path(location) / "config.json").is_file():
+        raise errors.Refused(
+            f"pretrain needs a folder with config.json and a tokenizer; {location} has no config.json."
+        )
+    words = tokenizer(location)
+    config = _config(location)
+    torch.manual_seed(asked.hyperparameters.seed)
+    model = transformers.AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+        config, trust_remote_code=False
+    )
+    if model.generation_config is not None:
+        model.generation_config.eos_token_id = words.eos_token_id
+        model.generation_config.pad_token_id = words.pad_token_id
+    _check_vocabulary(model, words, location)
+    return _placed(model, words, asked.hyperparameters)
+
+
+def load(*, asked: spec.RunSpec) -> Policy:
+    """Load base (with its adapter merged in), for sampling or for training. Dropout is off. Raises Refused."""
+    base = asked.base
+    _check_weights(base.location)
+    words = tokenizer(base.location)
+    model = _pretrained(base.location)
+    _check_vocabulary(model, words, base.location)
+    if base.adapter:
+        model = _merged(model, base.adapter)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    return _placed(model, words, asked.hyperparameters)
+
+
+def trained(*, job: job.Job) -> Policy:
+    """Load what an earlier launch of this run folder finished training, to sample from it. Raises Refused."""
+    facts = manifest.read(job.folder.checkpoint) or {}
+    here = str(job.folder.checkpoint)
+    if facts.get("kind") == "adapter":
+        base = spec.Base(location=job.spec.base.location, adapter=here)
+    else:
+        base = spec.Base(location=here)
+    return load(asked=dataclasses.replace(job.spec, base=base))
+
+
+def with_lora(policy: Policy, *, settings: spec.Hyperparameters) -> Policy:
+    """Freeze the weights and put a trainable low-rank adapter on every linear layer of the blocks."""
+    import peft  # not at the top: it costs a second that full runs need not pay
+
+    if policy.dtype != torch.float32:
+        policy.model.to(policy.dtype)  # frozen weights need no float32 copy; PEFT keeps the adapter's in float32
+    config = peft.LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(settings.seed)
+    adapted = peft.get_peft_model(policy.model, config)
+    return Policy(model=adapted, tokenizer=policy.tokenizer, device=policy.device, dtype=policy.dtype, is_adapter=True)
+
+
+def device_of(name: str) -> torch.device:
+    """`auto` is the GPU where there is one. Raises Refused for a device that this machine does not have."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise errors.Refused(f"device is {name!r}; it may be auto, cpu, cuda or cuda:N.") from error
+    if device.type == "cuda" and (not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()):
+        raise errors.Refused(f"device is {name!r}, but this machine has no such GPU. Use auto or cpu.")
+    if device.type not in ("cpu", "cuda"):
+        raise errors.Refused(f"device is {name!r}; it may be auto, cpu, cuda or cuda:N.")
+    return device
+
+
+def _placed(model: Any, words: Any, settings: spec.Hyperparameters) -> Policy:
+    device = device_of(settings.device)
+    return Policy(model=model.to(device), tokenizer=words, device=device, dtype=getattr(torch, settings.dtype))
+
+
+def _config(location: str) -> Any:
+    try:
+        return transformers.AutoConfig.from_pretrained(location, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise errors.Refused(f"The base {location} has no usable config.json: {_first_line(error)}") from error
+
+
+def _check_weights(location: str) -> None:
+    """Say clearly what is wrong with a folder before transformers does. A name is checked by the download."""
+    folder = Path(location)
+    if not folder.exists():
+        if location.startswith((".", "/", "~")):
+            raise errors.Refused(f"The base {location} does not exist on this machine.")
+        return
+    if not (folder / "config.json").is_file():
+        raise errors.Refused(f"The base {location} has no config.json: it is not a Hugging Face model folder.")
+    if any(folder.glob("*.safetensors")):
+        return
+    if any(path for pattern in PICKLES for path in folder.glob(pattern)):
+        raise errors.Refused(
+            f"The base {location} has its weights only as a pickle (.bin or .pt), which can run any code when it is "
+            "opened. Convert them to safetensors."
+        )
+    raise errors.Refused(f"The base {location} has no weights: no .safetensors file is in the folder.")
+
+
+def _pretrained(location: str) -> Any:
+    try:
+        return transformers.AutoModelForCausalLM.from_pretrained(
+            location, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise errors.Refused(
+            f"The base {location} could not be loaded as a causal language model with safetensors weights: "
+            f"{_first_line(error)}"
+        ) from error
+
+
+def _merged(model: Any, adapter: str) -> Any:
+    import peft  # as above
+
+    folder = Path(adapter)
+    if folder.exists() and not any(folder.glob("adapter_model.safetensors")):
+        raise errors.Refused(f"The adapter {adapter} has no adapter_model.safetensors.")
+    try:
+        return peft.PeftModel.from_pretrained(model, adapter, use_safetensors=True).merge_and_unload()
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise errors.Refused(f"The adapter {adapter} does not fit the base: {_first_line(error)}") from error
+
+
+def _check_vocabulary(model: Any, words: Any, location: str) -> None:
+    rows = model.get_input_embeddings().num_embeddings
+    largest = max(words.get_vocab().values())
+    if largest >= rows:
+        raise errors.Refused(
+            f"The tokenizer of {location} has token ids up to {largest}, but the model has only {rows} embeddings."
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,42 @@
+"""The checkpoint: written beside its place, listed in a manifest, renamed when whole."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+from training_bridge.formats import manifest
+from training_bridge.trainer import job, models, steps
+
+
+def save(*, job: job.Job, policy: models.Policy) -> None:
+    """Write checkpoint/ with weights (or the adapter), tokenizer and manifest; a failed write leaves nothing behind.
+
+    An adapter trained over a base that already carried one is saved merged: `base + adapter` could not name both.
+    """
+    job.reporter.phase("saving")
+    unfinished = job.folder.checkpoint_unfinished
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model, is_adapter = policy.model, policy.is_adapter
+    if is_adapter and job.spec.base.adapter:
+        model, is_adapter = model.merge_and_unload(), False
+    try:
+        model.save_pretrained(str(unfinished))
+        policy.tokenizer.save_pretrained(str(unfinished))
+        facts = {
+            "kind": "adapter" if is_adapter else "full",
+            "method": job.spec.method,
+            "name": job.spec.checkpoint_name,
+            "base": dataclasses.asdict(job.spec.base),
+            "parent": job.spec.base.location if job.spec.method != "pretrain" else None,
+            "run_id": job.spec.run_id,
+            "spec_sha256": steps.fingerprint_of(job.folder.spec),
+            "steps": job.settings.max_steps,
+        }
+        manifest.write(unfinished, facts)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
+    unfinished.rename(job.folder.checkpoint)
+    job.reporter.event("checkpoint", files=len(list(job.folder.checkpoint.iterdir())))
