@@ -8,7 +8,12 @@ from django.db.models import Q
 
 
 class ImportBatch(models.Model):
-    """One delivery of outputs: a file, an API call, or a checkpoint's samples. `line` is where it continues."""
+    """One delivery of outputs: a file, an API call, or a checkpoint's samples.
+
+    `line` and `bytes_read` are where it continues; they move in the transaction that stores what lies before them.
+    The counts are of lines, except `judgment_count` (stored) and `refused_annotation_count` (left out while the output
+    of their line was stored). `attempt_count` counts claims since the last progress.
+    """
 
     class Source(models.TextChoices):
         FILE = "file", "file"
@@ -42,8 +47,11 @@ class ImportBatch(models.Model):
     known_count = models.PositiveBigIntegerField(default=0)
     refused_count = models.PositiveBigIntegerField(default=0)
     judgment_count = models.PositiveBigIntegerField(default=0)
+    refused_annotation_count = models.PositiveBigIntegerField(default=0)
+    attempt_count = models.PositiveSmallIntegerField(default=0)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
 
@@ -58,12 +66,13 @@ class ImportBatch(models.Model):
 
 
 class RefusedLine(models.Model):
-    """A line of a batch that was not stored, and why."""
+    """A line of a batch that was not stored, or not wholly, and why. A batch keeps its first `actions.REFUSED_KEPT`."""
 
     batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="refused_lines")
     line = models.PositiveBigIntegerField()
     reason = models.CharField(max_length=500)
     excerpt = models.CharField(max_length=200, blank=True)
+    is_output_stored = models.BooleanField(default=False, help_text="Only annotations of the line were left out.")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["batch", "line"], name="refused_line_once")]
@@ -75,7 +84,7 @@ class RefusedLine(models.Model):
 class Prompt(models.Model):
     """A conversation up to the output. `messages` is empty for a plain text prompt; `text` is always readable."""
 
-    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="prompts")
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="prompts", db_index=False)
     sha256 = models.CharField(max_length=64)
     text = models.TextField()
     messages = models.JSONField(default=list)
@@ -90,8 +99,8 @@ class Prompt(models.Model):
 class Output(models.Model):
     """One completion of a prompt by one model. The text never changes once stored; spans are offsets into it."""
 
-    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="outputs")
-    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="outputs")
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="outputs", db_index=False)
+    batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="outputs", db_index=False)
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="outputs")
     text = models.TextField()
     text_sha256 = models.CharField(max_length=64)
@@ -105,6 +114,10 @@ class Output(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["campaign", "content_key"], name="output_once"),
             models.CheckConstraint(condition=~Q(text=""), name="output_not_empty"),
+        ]
+        indexes = [
+            models.Index(fields=["campaign", "id"], name="output_campaign_page"),
+            models.Index(fields=["batch", "id"], name="output_batch_page"),
         ]
 
     def __str__(self) -> str:
