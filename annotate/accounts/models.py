@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 
 class User(AbstractUser):
@@ -22,6 +23,14 @@ class User(AbstractUser):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.PERSON)
 
     REQUIRED_FIELDS: list[str] = []
+
+    class Meta(AbstractUser.Meta):  # type: ignore[name-defined,misc]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="person") | Q(password="") | Q(password__startswith="!"),
+                name="user_only_people_sign_in",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name or self.username
@@ -42,7 +51,7 @@ class Invitation(models.Model):
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="invitations_made")
     created_at = models.DateTimeField()
     valid_until = models.DateTimeField()
-    accepted_by = models.OneToOneField(User, null=True, on_delete=models.PROTECT, related_name="invitation")
+    accepted_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="invitations_accepted")
     accepted_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:

@@ -1,5 +1,41 @@
-"""Placeholder until the page is written."""
+"""Overview of a campaign: how far it is, what was found, and what comes next."""
 
-from django.urls import URLPattern
+from __future__ import annotations
 
-urls: list[URLPattern] = []
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import path
+
+from annotate.campaigns import queries as campaigns
+from annotate.campaigns.models import Campaign
+from frontend import doors, loop, progress
+
+
+@doors.campaign_page()
+def overview(request: doors.Request, campaign: Campaign) -> HttpResponse:
+    context: dict[str, Any] = {
+        "progress": progress.of_campaigns(campaign_ids=[campaign.pk])[campaign.pk],
+        "my_count": progress.judged_by(campaign=campaign, user_id=request.user.pk),
+        "tag_set": campaigns.current_tag_set(campaign=campaign),
+    }
+    if request.campaign_role != doors.ANNOTATOR:
+        context |= _found(campaign)
+        context["steps"] = loop.steps(campaign=campaign, role=request.campaign_role)
+    return doors.render(request, "campaign.html", context, campaign=campaign, tab="overview")
+
+
+def _found(campaign: Campaign) -> dict[str, Any]:
+    """Everything an annotator must not see: what others judged."""
+    names = {tag.slug: tag.name for tag in campaigns.current_tag_set(campaign=campaign).tags.all()}
+    tags = progress.tags(campaign=campaign)
+    most = max((tag["count"] for tag in tags), default=0)
+    return {
+        "verdicts": progress.verdicts(campaign=campaign),
+        "tags": [{**tag, "name": names.get(tag["tag__slug"], tag["tag__slug"]), "most": most} for tag in tags],
+        "annotators": progress.annotators(campaign=campaign),
+        "batches": campaign.batches.order_by("-pk")[:5],
+    }
+
+
+urls = [path("c/<slug:slug>/", overview, name="campaign")]

@@ -1,5 +1,74 @@
-"""Placeholder until the page is written."""
+"""Settings of a campaign: its rules, and whether it is open."""
 
-from django.urls import URLPattern
+from __future__ import annotations
 
-urls: list[URLPattern] = []
+from typing import Any
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotate import clock
+from annotate.campaigns import actions
+from annotate.campaigns.models import Campaign
+from annotate.errors import RuleError
+from annotate.queue import actions as queue
+from frontend import doors
+
+TEXTS = ("name", "description", "guidelines")
+NUMBERS = ("overlap", "lease_minutes")
+SAID = {
+    "active": "The campaign is open. Annotators can go on.",
+    "paused": "The campaign is paused. Nobody gets another output until you resume it.",
+    "closed": "The campaign is closed. You can reopen it here.",
+}
+
+
+@require_http_methods(["GET", "POST"])
+@doors.campaign_page(doors.ADMIN)
+def settings(request: doors.Request, campaign: Campaign) -> HttpResponse:
+    if request.method == "GET":
+        return _page(request, campaign, typed={field: getattr(campaign, field) for field in TEXTS + NUMBERS})
+    typed = {field: request.POST.get(field, "").replace("\r\n", "\n").strip() for field in TEXTS + NUMBERS}
+    try:
+        _save(request, campaign, typed)
+    except RuleError as error:
+        campaign.refresh_from_db()
+        return _page(request, campaign, typed=typed, error=error, status=422)
+    messages.success(request, "Saved.")
+    return _back(campaign)
+
+
+@require_POST
+@doors.campaign_page(doors.ADMIN)
+def state(request: doors.Request, campaign: Campaign) -> HttpResponse:
+    actions.set_state(campaign=campaign, by=request.user, state=request.POST.get("state", ""), now=clock.now())
+    messages.success(request, SAID[campaign.state])
+    return _back(campaign)
+
+
+@transaction.atomic
+def _save(request: doors.Request, campaign: Campaign, typed: dict[str, str]) -> None:
+    """The rules and the queue that follows them change together. Campaigns lie below the queue, so the door does it."""
+    numbers = {field: doors.whole_number(typed[field], field=field) for field in NUMBERS}
+    texts = {field: typed[field] for field in TEXTS}
+    overlap_before = campaign.overlap
+    actions.update_rules(campaign=campaign, by=request.user, now=clock.now(), **texts, **numbers)
+    if campaign.overlap != overlap_before:
+        queue.set_overlap(campaign=campaign, overlap=campaign.overlap)
+
+
+def _page(request: doors.Request, campaign: Campaign, *, status: int = 200, **context: Any) -> HttpResponse:
+    return doors.render(request, "campaign_settings.html", context, campaign=campaign, tab="settings", status=status)
+
+
+def _back(campaign: Campaign) -> HttpResponse:
+    return HttpResponseRedirect(reverse("campaign-settings", args=[campaign.slug]))
+
+
+urls = [
+    path("c/<slug:slug>/settings/", settings, name="campaign-settings"),
+    path("c/<slug:slug>/settings/state/", state, name="campaign-state"),
+]

@@ -1,5 +1,28 @@
-"""Placeholder until the page is written."""
+"""Home: the campaigns of whoever is signed in, each with its progress and one large way in."""
 
-from django.urls import URLPattern
+from __future__ import annotations
 
-urls: list[URLPattern] = []
+from django.http import HttpResponse
+from django.urls import path
+
+from annotate.campaigns import queries as campaigns
+from frontend import doors, progress
+
+
+@doors.signed_in
+def home(request: doors.Request) -> HttpResponse:
+    found = list(campaigns.campaigns_of(user=request.user)[:200])
+    done = progress.of_campaigns(campaign_ids=[campaign.pk for campaign in found])
+    cards = [
+        {
+            "campaign": campaign,
+            "role": campaign.my_role,  # type: ignore[attr-defined]
+            "progress": done[campaign.pk],
+            "can_judge": campaign.my_role in doors.JUDGES,  # type: ignore[attr-defined]
+        }
+        for campaign in found
+    ]
+    return doors.render(request, "home.html", cards=cards)
+
+
+urls = [path("", home, name="home")]

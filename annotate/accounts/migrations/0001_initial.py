@@ -39,6 +39,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'user',
                 'verbose_name_plural': 'users',
                 'abstract': False,
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind', 'person'), ('password', ''), ('password__startswith', '!'), _connector='OR'), name='user_only_people_sign_in')],
             },
             managers=[
                 ('objects', django.contrib.auth.models.UserManager()),
@@ -68,7 +69,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
                 ('valid_until', models.DateTimeField()),
                 ('accepted_at', models.DateTimeField(null=True)),
-                ('accepted_by', models.OneToOneField(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invitation', to=settings.AUTH_USER_MODEL)),
+                ('accepted_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invitations_accepted', to=settings.AUTH_USER_MODEL)),
                 ('created_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='invitations_made', to=settings.AUTH_USER_MODEL)),
             ],
         ),

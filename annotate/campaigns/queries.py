@@ -1,0 +1,98 @@
+"""Reads of campaigns, roles and tag sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import cast
+
+from django.db.models import OuterRef, QuerySet, Subquery, Value
+
+from annotate.accounts.models import User
+from annotate.campaigns.models import Campaign, CampaignInvitation, Membership, TagSet
+from annotate.errors import NotAllowed, NotFound
+
+
+class NoSuchCampaign(NotFound):
+    """It does not exist, or the asker is not a member: the two look the same from outside."""
+
+
+class WrongRole(NotAllowed):
+    """A member whose role does not include this."""
+
+
+def require(*, user: User, slug: str, roles: Sequence[str]) -> Campaign:
+    """The campaign, if `user` has one of `roles` in it. Raises NoSuchCampaign, WrongRole."""
+    return require_with_role(user=user, slug=slug, roles=roles)[0]
+
+
+def require_with_role(*, user: User, slug: str, roles: Sequence[str]) -> tuple[Campaign, str]:
+    """As require, with the role the user has: one query. Superusers are admin everywhere."""
+    campaign = campaigns_of(user=user).filter(slug=slug).first()
+    if campaign is None:
+        raise NoSuchCampaign(f'There is no campaign "{slug}", or you are not a member of it.')
+    role = cast(str, campaign.my_role)  # type: ignore[attr-defined]
+    if role not in roles:
+        wanted = " or ".join(roles)
+        raise WrongRole(f"You are {role} of {campaign.name}; this is for {wanted}. Ask an admin of the campaign.")
+    return campaign, role
+
+
+def role_of(*, user: User, campaign: Campaign) -> str | None:
+    """admin, reviewer, annotator, researcher, or None for outsiders."""
+    if user.is_superuser:
+        return Membership.Role.ADMIN
+    return Membership.objects.filter(user=user, campaign=campaign).values_list("role", flat=True).first()
+
+
+def campaigns_of(*, user: User) -> QuerySet[Campaign]:
+    """The campaigns a user may see, newest first, each with `my_role`."""
+    if user.is_superuser:
+        return Campaign.objects.annotate(my_role=Value(Membership.Role.ADMIN.value)).order_by("-pk")
+    mine = Membership.objects.filter(user=user.pk, campaign=OuterRef("pk"))
+    return (
+        Campaign.objects.filter(memberships__user=user.pk)
+        .annotate(my_role=Subquery(mine.values("role")[:1]))
+        .order_by("-pk")
+    )
+
+
+def current_tag_set(*, campaign: Campaign) -> TagSet:
+    """The version in force, its tags prefetched in order. Every campaign is made with one."""
+    tag_set = campaign.tag_sets.order_by("-version").prefetch_related("tags").first()
+    if tag_set is None:
+        raise NotFound(f"{campaign.name} has no tag set yet. Save one on its Tags page.")
+    return tag_set
+
+
+def tag_set_version(*, campaign: Campaign, version: int) -> TagSet:
+    tag_set = campaign.tag_sets.filter(version=version).prefetch_related("tags").first()
+    if tag_set is None:
+        raise NotFound(f"{campaign.name} has no version {version} of its tag set.")
+    return tag_set
+
+
+def tag_set_versions(*, campaign: Campaign) -> QuerySet[TagSet]:
+    """All versions, newest first."""
+    return campaign.tag_sets.select_related("created_by").order_by("-version")
+
+
+def members(*, campaign: Campaign) -> QuerySet[Membership]:
+    """People first, then those that cannot sign in, each by name."""
+    return campaign.memberships.select_related("user").order_by("user__kind", "user__username")
+
+
+def member(*, campaign: Campaign, user_id: int) -> Membership:
+    found = campaign.memberships.select_related("user").filter(user=user_id).first()
+    if found is None:
+        raise NotFound(f"There is no such member of {campaign.name}.")
+    return found
+
+
+def open_invitations(*, campaign: Campaign, now: datetime) -> QuerySet[CampaignInvitation]:
+    """Links that were made and neither used, withdrawn nor expired."""
+    return (
+        campaign.invitations.filter(invitation__accepted_at=None, invitation__valid_until__gt=now)
+        .select_related("invitation__created_by")
+        .order_by("-pk")
+    )

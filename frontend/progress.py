@@ -1,0 +1,108 @@
+"""How far campaigns are: reads across rooms for the home page and the overview."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, F, Q
+
+from annotate.accounts.models import User
+from annotate.campaigns.models import Campaign
+from annotate.judgments.models import Judgment, Violation
+from annotate.queue.models import QueueItem
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done_count` outputs have all the judgments that the campaign's overlap asks for."""
+
+    output_count: int = 0
+    done_count: int = 0
+
+    @property
+    def left_count(self) -> int:
+        return self.output_count - self.done_count
+
+
+@dataclass(frozen=True)
+class Share:
+    label: str
+    name: str
+    count: int
+    of: int
+
+    @property
+    def percent(self) -> float:
+        return 100 * self.count / self.of if self.of else 0.0
+
+
+def of_campaigns(*, campaign_ids: Sequence[int]) -> dict[int, Progress]:
+    """One query for all of them."""
+    rows = (
+        QueueItem.objects.filter(campaign__in=campaign_ids)
+        .order_by()
+        .values_list("campaign")
+        .annotate(Count("pk"), Count("pk", filter=Q(judged_count__gte=F("overlap"))))
+    )
+    found = {campaign: Progress(output_count=count, done_count=done) for campaign, count, done in rows}
+    return {each: found.get(each, Progress()) for each in campaign_ids}
+
+
+def verdicts(*, campaign: Campaign) -> list[Share]:
+    """Shares of the current judgments' verdicts, in the order of the enum."""
+    counts = dict(
+        Judgment.objects.filter(campaign=campaign, is_current=True)
+        .order_by()
+        .values_list("verdict")
+        .annotate(Count("pk"))
+    )
+    of = sum(counts.values())
+    return [
+        Share(label=verdict.label, name=verdict.value, count=counts.get(verdict.value, 0), of=of)
+        for verdict in Judgment.Verdict
+    ]
+
+
+def tags(*, campaign: Campaign, limit: int = 12) -> list[dict[str, Any]]:
+    """The tags most often applied in current judgments: slug, count and how many of each severity."""
+    return list(
+        Violation.objects.filter(judgment__campaign=campaign, judgment__is_current=True)
+        .order_by()
+        .values("tag__slug")
+        .annotate(
+            count=Count("pk"),
+            minor=Count("pk", filter=Q(severity="minor")),
+            major=Count("pk", filter=Q(severity="major")),
+            critical=Count("pk", filter=Q(severity="critical")),
+        )
+        .order_by("-count", "tag__slug")[:limit]
+    )
+
+
+def annotators(*, campaign: Campaign, limit: int = 20) -> list[dict[str, Any]]:
+    """Who judged how much, people and programs alike; each row says which it is."""
+    return list(
+        Judgment.objects.filter(campaign=campaign, is_current=True)
+        .order_by()
+        .values("annotator__username", "annotator__name", "annotator__kind")
+        .annotate(count=Count("pk"), rejected=Count("pk", filter=Q(verdict="rejected")))
+        .order_by("-count", "annotator__username")[:limit]
+    )
+
+
+def programs(*, campaign: Campaign, limit: int = 100) -> list[dict[str, Any]]:
+    """Scripts, models and external annotators whose judgments are here. None of them can sign in."""
+    return list(
+        Judgment.objects.filter(campaign=campaign, is_current=True)
+        .exclude(annotator__kind=User.Kind.PERSON)
+        .order_by()
+        .values("annotator__username", "annotator__name", "annotator__kind")
+        .annotate(count=Count("pk"))
+        .order_by("-count", "annotator__username")[:limit]
+    )
+
+
+def judged_by(*, campaign: Campaign, user_id: int) -> int:
+    return Judgment.objects.filter(campaign=campaign, is_current=True, annotator=user_id).count()
