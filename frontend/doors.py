@@ -62,10 +62,10 @@ def signed_in(view: View) -> View:
     """Send everybody who is not signed in to the sign-in page, and back here afterwards."""
 
     @wraps(view)
-    def checked(request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        return _to_sign_in(request)
+    def checked(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not isinstance(request.user, User):
+            return _to_sign_in(request)
+        return view(request, *args, **kwargs)
 
     return checked
 

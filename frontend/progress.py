@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ def verdicts(*, campaign: Campaign) -> list[Share]:
     ]
 
 
-def tags(*, campaign: Campaign, limit: int = 12) -> list[dict[str, Any]]:
+def tags(*, campaign: Campaign, limit: int = 12) -> Sequence[Mapping[str, Any]]:
     """The tags most often applied in current judgments: slug, count and how many of each severity."""
     return list(
         Violation.objects.filter(judgment__campaign=campaign, judgment__is_current=True)
@@ -81,7 +81,7 @@ def tags(*, campaign: Campaign, limit: int = 12) -> list[dict[str, Any]]:
     )
 
 
-def annotators(*, campaign: Campaign, limit: int = 20) -> list[dict[str, Any]]:
+def annotators(*, campaign: Campaign, limit: int = 20) -> Sequence[Mapping[str, Any]]:
     """Who judged how much, people and programs alike; each row says which it is."""
     return list(
         Judgment.objects.filter(campaign=campaign, is_current=True)
@@ -92,7 +92,7 @@ def annotators(*, campaign: Campaign, limit: int = 20) -> list[dict[str, Any]]:
     )
 
 
-def programs(*, campaign: Campaign, limit: int = 100) -> list[dict[str, Any]]:
+def programs(*, campaign: Campaign, limit: int = 100) -> Sequence[Mapping[str, Any]]:
     """Scripts, models and external annotators whose judgments are here. None of them can sign in."""
     return list(
         Judgment.objects.filter(campaign=campaign, is_current=True)

@@ -42,7 +42,7 @@ class LastAdmin(RuleError):
 
 
 @transaction.atomic
-def create(
+def create(  # noqa: PLR0913 - a campaign is made in one go
     *,
     by: User,
     slug: str,

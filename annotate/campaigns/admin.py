@@ -18,7 +18,8 @@ class TagInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Tag
     extra = 0
     can_delete = False
-    fields = readonly_fields = ["position", "slug", "name", "kind", "key", "severity_rule", "span_rule", "description"]
+    fields = ("position", "slug", "name", "kind", "key", "severity_rule", "span_rule", "description")
+    readonly_fields = fields
 
     def has_add_permission(self, request: HttpRequest, obj: TagSet | None = None) -> bool:
         return False
