@@ -131,8 +131,8 @@ def tags(*, campaign: Campaign) -> list[TagTotal]:
         Constraint.objects.living()
         .filter(campaign=campaign)
         .values_list("tag_slug")
-        .annotate(Count("id"), Sum("member_count"))
-        .order_by("-member_count__sum", "tag_slug")
+        .annotate(constraints=Count("id"), violations=Sum("member_count"))
+        .order_by("-violations", "tag_slug")
     )
     return [TagTotal(slug=slug, constraints=count, violations=total) for slug, count, total in rows]
 

@@ -8,6 +8,11 @@ from django.db.models import Q
 
 
 class DatasetVersion(models.Model):
+    """One export: a function of its constraint set, `last_judgment_id` and options. Building it again changes nothing.
+
+    `claim` names the builder at work. A database trigger refuses every UPDATE of a ready version.
+    """
+
     class Format(models.TextChoices):
         KTO = "kto", "KTO"
         D2O = "d2o", "D2O"
@@ -33,6 +38,8 @@ class DatasetVersion(models.Model):
     last_judgment_id = models.PositiveBigIntegerField(help_text="Judgments up to this one are in the version.")
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     requested_at = models.DateTimeField()
+    claim = models.UUIDField(null=True, editable=False)
+    attempt = models.PositiveSmallIntegerField(default=0)
     heartbeat_at = models.DateTimeField(null=True)
     ready_at = models.DateTimeField(null=True)
 

@@ -1,0 +1,229 @@
+"""What the judgments up to one judgment say of each output, and the texts of the rows.
+
+Everything is read as of `last_judgment_id`: an annotator's revision counts when it was the last one by then. So the
+same version read again, after a crash or a year later, gives the same rows, whatever was judged since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+
+from annotate.quality import consensus
+from training_bridge.exports.models import DatasetVersion
+from training_bridge.exports.options import Options
+from training_bridge.formats.rows import PromptValue, SpanRow
+
+CHUNK = 2000
+
+ACCEPTED = "nothing_wrong"
+REJECTED = "rejected"
+OUTSIDE = "rejected_outside_the_set"
+TOO_FEW = "too_few_judgments"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A judged output of a batch that may be trained on."""
+
+    output_id: int
+    prompt_id: int
+    prompt_sha256: str
+    content_key: str
+
+
+@dataclass(slots=True)
+class Decision:
+    """What an output is to a dataset. `verdict` is a consensus verdict, OUTSIDE or TOO_FEW.
+
+    `constraints` are ids of set entries; `judges` counts the judgments behind it by the annotator's kind.
+    """
+
+    verdict: str
+    spans: list[SpanRow] = field(default_factory=list)
+    constraints: list[int] = field(default_factory=list)
+    severity: str = ""
+    judges: Counter[str] = field(default_factory=Counter)
+    tag_sets: set[int] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The words of one row."""
+
+    id: str
+    prompt: PromptValue
+    output: str
+    model: str
+
+
+@dataclass(slots=True)
+class Votes:
+    """The judgments of one output that count, and the set entry of each of their violations that is in the set."""
+
+    votes: list[consensus.Vote] = field(default_factory=list)
+    entries: dict[int, int] = field(default_factory=dict)
+    judges: Counter[str] = field(default_factory=Counter)
+    tag_sets: set[int] = field(default_factory=set)
+
+
+def candidates(dataset: DatasetVersion) -> Iterator[list[Candidate]]:
+    """Yield the judged outputs of batches to be trained on, by id, CHUNK at a time."""
+    after = 0
+    while True:
+        rows = _rows(
+            _CANDIDATES,
+            campaign=dataset.campaign_id,
+            last=dataset.last_judgment_id,
+            after=after,
+            chunk=CHUNK,
+        )
+        if not rows:
+            return
+        yield [Candidate(*row) for row in rows]
+        after = rows[-1][0]
+
+
+_CANDIDATES = """
+SELECT o.id, o.prompt_id, p.sha256, o.content_key
+FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id JOIN intake_prompt p ON p.id = o.prompt_id
+WHERE o.campaign_id = %(campaign)s AND o.id > %(after)s AND b.purpose = 'annotate'
+  AND EXISTS (SELECT 1 FROM judgments_judgment j WHERE j.output_id = o.id AND j.id <= %(last)s)
+ORDER BY o.id LIMIT %(chunk)s
+"""
+
+
+def decisions(dataset: DatasetVersion, options: Options, output_ids: Sequence[int]) -> dict[int, Decision]:
+    """Return what each of the outputs is to this dataset. Two queries."""
+    return {output_id: _decided(votes, options) for output_id, votes in _votes(dataset, options, output_ids).items()}
+
+
+def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int]) -> dict[int, Votes]:
+    found = {output_id: Votes() for output_id in output_ids}
+    judgments = [
+        row
+        for row in _rows(_JUDGMENTS, outputs=list(output_ids), last=dataset.last_judgment_id)
+        if row[4] in options.kinds
+    ]
+    marks, entries = _marks(dataset, [row[0] for row in judgments])
+    for judgment_id, output_id, annotator_id, verdict, kind, tag_set in judgments:
+        place = found[output_id]
+        own = tuple(marks.get(judgment_id, ()))
+        place.votes.append(consensus.Vote(annotator=annotator_id, verdict=verdict, marks=own))
+        place.entries.update(
+            (mark.violation_id, entries[mark.violation_id]) for mark in own if mark.violation_id in entries
+        )
+        place.judges[kind] += 1
+        place.tag_sets.add(tag_set)
+    return found
+
+
+_JUDGMENTS = """
+SELECT DISTINCT ON (j.output_id, j.annotator_id) j.id, j.output_id, j.annotator_id, j.verdict, u.kind, t.version
+FROM judgments_judgment j JOIN accounts_user u ON u.id = j.annotator_id JOIN campaigns_tagset t ON t.id = j.tag_set_id
+WHERE j.output_id = ANY(%(outputs)s) AND j.id <= %(last)s
+ORDER BY j.output_id, j.annotator_id, j.revision DESC
+"""
+
+
+def _marks(
+    dataset: DatasetVersion, judgment_ids: Sequence[int]
+) -> tuple[dict[int, list[consensus.Mark]], dict[int, int]]:
+    marks: dict[int, list[consensus.Mark]] = defaultdict(list)
+    entries: dict[int, int] = {}
+    rows = _rows(_VIOLATIONS, judgments=list(judgment_ids), constraint_set=dataset.constraint_set_id)
+    for judgment_id, violation_id, tag, severity, start, end, entry_id in rows:
+        marks[judgment_id].append(
+            consensus.Mark(violation_id=violation_id, tag=tag, severity=severity, start=start, end=end)
+        )
+        if entry_id is not None:
+            entries[violation_id] = entry_id
+    return marks, entries
+
+
+_VIOLATIONS = """
+SELECT v.judgment_id, v.id, t.slug, v.severity, v.start, v."end", e.setentry_id
+FROM judgments_violation v JOIN campaigns_tag t ON t.id = v.tag_id
+LEFT JOIN (
+    SELECT ev.violation_id, ev.setentry_id FROM constraints_setentry_violations ev
+    JOIN constraints_setentry s ON s.id = ev.setentry_id AND s.constraint_set_id = %(constraint_set)s
+) e ON e.violation_id = v.id
+WHERE v.judgment_id = ANY(%(judgments)s) ORDER BY v.id
+"""
+
+
+def _decided(votes: Votes, options: Options) -> Decision:
+    agreed = consensus.verdict(votes.votes)
+    made = Decision(verdict=agreed.verdict, judges=votes.judges, tag_sets=votes.tag_sets)
+    if agreed.decided < options.min_judgments:
+        made.verdict = TOO_FEW
+    if made.verdict == REJECTED:
+        _mark(made, agreed, votes.entries)
+        made.verdict = REJECTED if made.constraints else OUTSIDE
+    return made
+
+
+def _mark(made: Decision, agreed: consensus.Consensus, entries: dict[int, int]) -> None:
+    """Fill in the agreed tags as far as their violations belong to the set."""
+    kept = [tag for tag in agreed.tags if any(each in entries for each in tag.violation_ids)]
+    made.constraints = sorted({entries[each] for tag in kept for each in tag.violation_ids if each in entries})
+    made.severity = max((tag.severity for tag in kept), key=consensus.SEVERITIES.index, default="")
+    for tag in kept:
+        for span in tag.spans:
+            inside = Counter(entries[each] for each in span.violation_ids if each in entries)
+            if inside:
+                entry = min(inside, key=lambda each: (-inside[each], each))
+                made.spans.append(
+                    SpanRow(start=span.start, end=span.end, tag=tag.tag, severity=span.severity, constraint=entry)
+                )
+    made.spans.sort(key=lambda each: (each["start"], each["end"], each["tag"], each["constraint"] or 0))
+
+
+def texts(output_ids: Sequence[int], *, chat_keys: Sequence[str] | None) -> dict[int, Text]:
+    """Return the words of each output. `chat_keys` None: prompts are text; else messages with exactly these keys."""
+    return {
+        output_id: Text(id=id_, prompt=_prompt(prompt, messages, chat_keys), output=output, model=model)
+        for output_id, id_, output, model, prompt, messages in _rows(_TEXTS, outputs=list(output_ids))
+    }
+
+
+_TEXTS = """
+SELECT o.id, coalesce(nullif(o.external_id, ''), o.content_key), o.text, o.model, p.text, nullif(p.messages, '[]')
+FROM intake_output o JOIN intake_prompt p ON p.id = o.prompt_id WHERE o.id = ANY(%(outputs)s)
+"""
+
+
+def _prompt(text: str, messages: list[dict[str, Any]] | None, keys: Sequence[str] | None) -> PromptValue:
+    if keys is None:
+        return text
+    if not messages:
+        return [{"role": "user", "content": text}]
+    return [{key: _value(message[key]) for key in keys if key in message} for message in messages]
+
+
+def _value(value: Any) -> str:
+    """Messages are texts to every reader; what is not (a tool call) is kept as its JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def chat_keys(prompt_ids: Sequence[int]) -> set[str]:
+    """Return the keys that the messages of these prompts have; nothing when all of them are plain text."""
+    return {row[0] for row in _rows(_CHAT_KEYS, prompts=list(prompt_ids))}
+
+
+_CHAT_KEYS = """
+SELECT DISTINCT jsonb_object_keys(m) FROM intake_prompt p, jsonb_array_elements(p.messages) m
+WHERE p.id = ANY(%(prompts)s) AND p.messages <> '[]'
+"""
+
+
+def _rows(sql: str, **parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        rows: list[Any] = cursor.fetchall()
+        return rows
