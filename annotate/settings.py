@@ -30,7 +30,9 @@ class Environment(BaseSettings):
     https: bool = Field(default=False, validation_alias="HTTPS")
     time_zone: str = Field(default="UTC", validation_alias="TZ_NAME")
     trainer_python: str = Field(default="", validation_alias="NEGATIVA_TRAINER_PYTHON")
-    upload_max_bytes: int = Field(default=4 * 1024**3, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
+    upload_max_bytes: int = Field(default=4 * 1024**3, gt=0, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
+    worker_concurrency: int = Field(default=2, ge=1, validation_alias="NEGATIVA_WORKER_CONCURRENCY")
+    broker_visibility_seconds: int = Field(default=60, ge=15, validation_alias="NEGATIVA_BROKER_VISIBILITY_SECONDS")
 
 
 def _environment() -> Environment:
@@ -45,10 +47,17 @@ def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _database(env: Environment) -> dict[str, Any]:
-    parts: dict[str, Any] = dict(
-        psycopg.conninfo.conninfo_to_dict(env.database_url or postgres.Cluster(home=env.home).url())
-    )
+def _conninfo(env: Environment) -> str:
+    url = env.database_url or postgres.Cluster(home=env.home).url()
+    return psycopg.conninfo.make_conninfo(url, connect_timeout=10, application_name="negativa")
+
+
+def _database(conninfo: str) -> dict[str, Any]:
+    """Connections live as long as their thread and are checked before each request.
+
+    No pool: web threads, pool processes and commands are few and long-lived, and a pool would not survive a fork.
+    """
+    parts = psycopg.conninfo.conninfo_to_dict(conninfo)
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts.pop("dbname", ""),
@@ -56,21 +65,26 @@ def _database(env: Environment) -> dict[str, Any]:
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
+        "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {**parts, "pool": {"min_size": 0, "max_size": 8, "timeout": 10}},
+        "OPTIONS": parts,
     }
 
 
 ENV = _environment()
-HOME = ENV.home
+HOME = ENV.home.absolute()
 DEBUG = ENV.debug
 SECRET_KEY = ENV.secret_key or kept.secret(HOME / "secrets" / "secret-key")
 ALLOWED_HOSTS = _listed(ENV.allowed_hosts)
+HAS_OWN_ALLOWED_HOSTS = "allowed_hosts" in ENV.model_fields_set
 CSRF_TRUSTED_ORIGINS = _listed(ENV.csrf_trusted_origins)
 
 IS_DATABASE_EMBEDDED = not ENV.database_url
-DATABASES = {"default": _database(ENV)}
+DATABASE_CONNINFO = _conninfo(ENV)
+DATABASES = {"default": _database(DATABASE_CONNINFO)}
 CELERY_BROKER_URL = ENV.celery_broker_url
+BROKER_VISIBILITY_SECONDS = ENV.broker_visibility_seconds
+WORKER_CONCURRENCY = ENV.worker_concurrency
 
 UPLOADS = HOME / "uploads"
 DATASETS = HOME / "datasets"
@@ -121,8 +135,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "axes.middleware.AxesMiddleware",
     "frontend.middleware.RuleErrors",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "annotate.urls"
@@ -192,7 +206,7 @@ STATIC_ROOT = HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "frontend" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": UPLOADS}},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": f"django.contrib.staticfiles.storage.{'' if DEBUG else 'Manifest'}StaticFilesStorage"},
 }
 
 REST_FRAMEWORK = {
@@ -211,4 +225,14 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "WARNING"},
+        "pgmq": {"level": "WARNING"},
+        "psycopg.pool": {"level": "ERROR"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+    },
 }

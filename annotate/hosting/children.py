@@ -26,3 +26,9 @@ def dies_with_parent(how: signal.Signals = signal.SIGTERM) -> Callable[[], None]
             os._exit(1)
 
     return before_exec
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent is gone: for children that are forked, not started."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
