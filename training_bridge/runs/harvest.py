@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from django.db import transaction
 
+from annotate import errors
 from annotate.intake import actions as intake_actions
 from annotate.intake.models import ImportBatch
 from annotate.judgments import imports
-from training_bridge.formats import manifest, rundir
+from training_bridge.formats import manifest, rows, rundir
 from training_bridge.runs import checkpoint_folder, models, sampling, states
 
 Clock = Callable[[], datetime]
@@ -41,7 +44,11 @@ def harvest(*, run: models.Run, place: rundir.RunDir, clock: Clock, end: End) ->
 def _bring_outputs(
     run: models.Run, checkpoint: models.Checkpoint, place: rundir.RunDir, clock: Clock, end: End
 ) -> None:
-    batch_id = _batch(run=run, checkpoint=checkpoint, path=str(place.outputs), now=clock())
+    try:
+        batch_id = _batch(run=run, checkpoint=checkpoint, path=_with_own_ids(run, place), now=clock())
+    except (errors.RuleError, ValueError) as error:
+        end(run, states.FAILED, now=clock(), reason=f"The outputs could not be imported: {error}")
+        return
     imports.run(batch_id=batch_id, clock=clock)
     batch = ImportBatch.objects.get(pk=batch_id)
     if batch.state == ImportBatch.State.DONE:
@@ -84,8 +91,24 @@ def _register(*, run: models.Run, place: rundir.RunDir, kind: str, now: datetime
     return checkpoint
 
 
+def _with_own_ids(run: models.Run, place: rundir.RunDir) -> Path:
+    """Write the outputs again with the run in their ids, so that sampling a checkpoint twice gives different outputs.
+
+    Raises ValueError naming the line that is not an object.
+    """
+    target = place.path / "import.jsonl"
+    if not target.exists():
+        temporary = target.with_name(".import.jsonl.tmp")
+        with temporary.open("w", encoding="utf-8") as file:
+            for number, row in enumerate(rows.read_jsonl(place.outputs), start=1):
+                own = {**row, "id": f"run {run.pk}: {row.get('id', number)}"}
+                file.write(json.dumps(own, ensure_ascii=False) + "\n")
+        temporary.replace(target)
+    return target
+
+
 @transaction.atomic
-def _batch(*, run: models.Run, checkpoint: models.Checkpoint, path: str, now: datetime) -> int:
+def _batch(*, run: models.Run, checkpoint: models.Checkpoint, path: Path, now: datetime) -> int:
     """Return the id of the batch for the run's outputs, made the first time; the locked row keeps it one."""
     models.Run.objects.select_for_update().get(pk=run.pk)
     known = models.SampleBatch.objects.filter(run=run).first()
@@ -94,7 +117,7 @@ def _batch(*, run: models.Run, checkpoint: models.Checkpoint, path: str, now: da
     batch = intake_actions.create_batch(
         campaign=run.campaign,
         source=ImportBatch.Source.CHECKPOINT,
-        name=f"{checkpoint.name}, sampled by run {run.pk}",
+        name=f"{checkpoint.name}, run {run.pk}.jsonl",
         path=path,
         by=run.requested_by,
         now=now,

@@ -24,12 +24,21 @@ def of(*, status: rundir.Status | None, exit_code: int | None, is_cancelled: boo
     if word == states.SUCCEEDED:
         return states.SUCCEEDED, ""
     if is_cancelled:
-        return states.CANCELLED, f"Cancelled at step {status.step if status else 0}. {RESUME}"
+        return states.CANCELLED, f"Cancelled at step {_step(status)}. {RESUME}"
     if word == states.FAILED and status:
         return states.FAILED, status.reason or _with("The trainer failed without giving a reason.", errors)
+    if word == states.CANCELLED:
+        return (
+            states.LOST,
+            f"The trainer was told to stop from outside this platform, at step {_step(status)}. {RESUME}",
+        )
     if exit_code is None:
         return states.LOST, f"The trainer vanished: the machine restarted, or everything was killed at once. {RESUME}"
     return _by_code(exit_code, errors)
+
+
+def _step(status: rundir.Status | None) -> int:
+    return status.step if status else 0
 
 
 def _by_code(exit_code: int, errors: str) -> tuple[str, str]:

@@ -83,7 +83,10 @@ def test_the_trainer_gets_no_secrets(place: rundir.RunDir, monkeypatch: pytest.M
     monkeypatch.setenv("HF_HOME", "/models")
 
     def command(*, folder: rundir.RunDir) -> list[str]:
-        program = "import json, os, pathlib, sys; pathlib.Path(sys.argv[1], 'env').write_text(json.dumps([dict(os.environ), os.nice(0)]))"
+        program = (
+            "import json, os, pathlib, sys\n"
+            "pathlib.Path(sys.argv[1], 'env').write_text(json.dumps([dict(os.environ), os.nice(0)]))"
+        )
         return [sys.executable, "-c", program, str(folder.path)]
 
     monkeypatch.setattr(process, "trainer_command", command)
