@@ -16,6 +16,14 @@ from training_bridge.trainer import errors, job, reporting
 
 STOPPED = "Cancelled: the run was asked to stop. Steps saved so far are kept; launching it again continues from there."
 
+ENVIRONMENT = {
+    "TOKENIZERS_PARALLELISM": "false",
+    # The logs are read by people, on a page: no progress bars, no advice for developers.
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
+
 
 def run(*, folder: Path) -> int:
     """Run the folder's spec to its end. Returns 0 when it succeeded, else 1. Never raises for a failed run.
@@ -44,9 +52,15 @@ def run(*, folder: Path) -> int:
 def _work(place: rundir.RunDir, reporter: reporting.Reporter) -> None:
     asked = place.read_spec()
     reporter.phase("starting")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    _set_environment()
     recipes = importlib.import_module("training_bridge.trainer.recipes")
     recipes.RECIPES[asked.method](job.Job(folder=place, spec=asked, reporter=reporter))
+
+
+def _set_environment() -> None:
+    """Before the heavy imports, which read it once. What the launcher set stays."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
 
 
 def _listen_for_sigterm(reporter: reporting.Reporter) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from torch import Tensor
 
 from training_bridge.formats import rows
-from training_bridge.trainer import errors
+from training_bridge.trainer import errors, job
 
 CHUNK = 1000
 
@@ -56,7 +57,6 @@ class Counts:
     dropped_all_masked: int = 0
     tokens: int = 0
     masked_tokens: int = 0
-    extra: dict[str, Any] = field(default_factory=dict)
 
 
 def prompt_text(tokenizer: Any, prompt: rows.PromptValue) -> str:
@@ -78,21 +78,30 @@ def prompt_ids(tokenizer: Any, prompt: rows.PromptValue) -> list[int]:
     return _without_eos(tokenizer, tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
 
 
-def encode(tokenizer: Any, pairs: Sequence[Pair], *, max_length: int, counts: Counts) -> list[Encoded | None]:
-    """Encode in order; None where a row was dropped. `counts` says how many and why.
+def encode(*, job: job.Job, tokenizer: Any, pairs: Sequence[Pair], event: str = "rows") -> list[Encoded | None]:
+    """Encode in order; None where a row was dropped. The event `event` says how many and why.
 
     Policy: a completion that does not fit loses its end (and gets no end-of-text); a row whose prompt leaves room for
     no completion token is dropped, and so is one whose spans cover no token that is left. Raises Refused when spans
-    are asked for and the tokenizer cannot say where its tokens lie in the text.
+    are asked for and the tokenizer cannot say where its tokens lie in the text, and when no row is left.
     """
     if any(pair.spans for pair in pairs) and not tokenizer.is_fast:
         raise errors.Refused(
             "span_mask needs a tokenizer that reports token offsets (a fast tokenizer with tokenizer.json); this base "
             "has none. Set span_mask to false or use another base."
         )
+    counts = Counts()
     found: list[Encoded | None] = []
     for chunk in _chunks(pairs, CHUNK):
-        found.extend(_encode_chunk(tokenizer, chunk, max_length, counts))
+        found.extend(_encode_chunk(tokenizer, chunk, job.settings.max_length, counts))
+        job.reporter.check()
+    job.reporter.event(event, **dataclasses.asdict(counts))
+    if not counts.kept:
+        raise errors.Refused(
+            f"No row can be trained on. Of {counts.read}, {counts.dropped_long_prompt} have a prompt of max_length "
+            f"({job.settings.max_length}) tokens or more, {counts.dropped_empty} are empty, and the spans of "
+            f"{counts.dropped_all_masked} cover no token that is left."
+        )
     return found
 
 

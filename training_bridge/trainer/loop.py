@@ -79,14 +79,14 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     total, tokens = 0.0, 0
-    parts: dict[str, float] = {}
+    parts: dict[str, list[float]] = {}
     for micro in range(settings.gradient_accumulation):
         found = loss(step * settings.gradient_accumulation + micro)
         torch.autograd.backward(found.value / settings.gradient_accumulation)
         total += found.value.item() / settings.gradient_accumulation
         tokens += found.tokens
         for name, value in found.parts.items():
-            parts[name] = parts.get(name, 0.0) + value.item() / settings.gradient_accumulation
+            parts.setdefault(name, []).append(value.item())
     norm = torch.nn.utils.clip_grad_norm_(
         [each for group in optimizer.param_groups for each in group["params"]], settings.max_grad_norm or math.inf
     ).item()
@@ -97,7 +97,7 @@ def _step(
         "step",
         step=step + 1,
         loss=total,
-        **parts,
+        **{name: sum(values) / len(values) for name, values in parts.items()},
         grad_norm=norm,
         learning_rate=rate,
         tokens=tokens,

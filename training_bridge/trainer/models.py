@@ -102,6 +102,13 @@ def load(*, asked: spec.RunSpec) -> Policy:
     return _placed(model, words, asked.hyperparameters)
 
 
+def for_training(*, asked: spec.RunSpec) -> Policy:
+    """Load base to be trained: all weights, or a new adapter on frozen ones. Raises Refused."""
+    policy = load(asked=asked)
+    settings = asked.hyperparameters
+    return with_lora(policy, settings=settings) if settings.lora_rank else policy
+
+
 def trained(*, job: job.Job) -> Policy:
     """Load what an earlier launch of this run folder finished training, to sample from it. Raises Refused."""
     facts = manifest.read(job.folder.checkpoint) or {}

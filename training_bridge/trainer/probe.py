@@ -10,10 +10,18 @@ from collections.abc import Sequence
 
 import torch
 
-from training_bridge.trainer import data, logprobs, models, reporting
+from training_bridge.trainer import data, job, logprobs, models, reporting
 
 SIZE = 64
 LOOKS = 10
+
+
+def of(*, items: Sequence[data.Encoded], job: job.Job) -> Probe | None:
+    """A probe over `items`, or None when there is nothing to watch (rejected-only data)."""
+    if not items:
+        job.reporter.event("no_probe", reason="no accepted rows to watch")
+        return None
+    return Probe(items=items, max_steps=job.settings.max_steps, batch_size=job.settings.batch_size)
 
 
 class Probe:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from training_bridge.formats import rows, spec
-from training_bridge.trainer import data, errors, generation, job, models
+from training_bridge.trainer import data, errors, generation, job, models, reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,16 +57,26 @@ def run(*, job: job.Job, policy: models.Policy) -> None:
     )
 
 
+def run_trained(*, job: job.Job) -> None:
+    """Sample from the checkpoint that an earlier launch of this folder finished, if outputs are still wanted."""
+    if job.spec.sampling is None or job.folder.outputs.exists():
+        return
+    job.reporter.phase("loading")
+    run(job=job, policy=models.trained(job=job))
+
+
 def _draws(job: job.Job, policy: models.Policy, settings: spec.Sampling) -> list[_Draw]:
     """All draws, those with prompts of like length together (less padding); the order depends on the prompts only."""
     try:
         prompts = list(rows.read_jsonl(job.folder.prompts))
     except FileNotFoundError as error:
         raise errors.Refused("Sampling needs data/prompts.jsonl, and it is not in the run folder.") from error
+    except ValueError as error:
+        raise errors.Refused(f"data/{error}.") from error
     found = []
     for number, row in enumerate(prompts):
-        prompt = row.get("prompt")
-        if not isinstance(prompt, (str, list)) or not prompt:
+        prompt: Any = row.get("prompt")
+        if not reading.is_prompt(prompt):
             raise errors.Refused(
                 f"data/prompts.jsonl, line {number + 1}: prompt is missing, empty or of the wrong type."
             )

@@ -1,0 +1,108 @@
+"""D2O: rejected answers against anchors that the starting model says by itself. The loss is in losses/d2o.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from training_bridge.trainer import (
+    anchors,
+    data,
+    job,
+    logprobs,
+    loop,
+    models,
+    probe,
+    reading,
+    reference,
+    sampling,
+    saving,
+)
+from training_bridge.trainer.losses import d2o
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A rejected answer and the K anchors of its prompt."""
+
+    rejected: data.Encoded
+    anchors: list[data.Encoded]
+
+
+def run(job: job.Job) -> None:
+    """Load the base, let it sample anchors, score everything with it once, lower the D2O loss, save, sample."""
+    if job.folder.is_checkpoint_complete():
+        sampling.run_trained(job=job)
+        return
+    job.reporter.phase("loading")
+    policy = models.for_training(asked=job.spec)
+    usable = _usable(job, policy)
+    rejected: dict[str, set[str]] = {}
+    for row, _ in usable:
+        rejected.setdefault(anchors.key_of(row["prompt"]), set()).add(row["rejected"])
+    sampled = anchors.sample(job=job, policy=policy, rejected=rejected)
+
+    rows = _rows(job, policy, usable, sampled)
+    said = {id(each): each for row in rows for each in row.anchors}
+    reference.attach(job=job, policy=policy, items=[row.rejected for row in rows] + list(said.values()))
+
+    loop.train(
+        job=job,
+        policy=policy,
+        rows=rows,
+        loss=lambda batch: loss(job, policy, batch),
+        watched=probe.of(items=list(said.values()), job=job),
+    )
+    saving.save(job=job, policy=policy)
+    sampling.run(job=job, policy=policy)
+
+
+def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
+    """Mean D2O loss of the micro-batch, plus the retain term on its anchors; one forward pass over B (1 + K) rows."""
+    settings = job.settings
+    items = [row.rejected for row in rows] + [each for row in rows for each in row.anchors]
+    ratios, nll = logprobs.ratios(policy, items)
+    rejected, said = ratios[: len(rows)], ratios[len(rows) :].view(len(rows), -1)
+    value = d2o.loss(anchors=said, rejected=rejected, alpha=settings.alpha, beta=settings.beta).mean()
+    if settings.retain_weight:
+        value = value + settings.retain_weight * nll[len(rows) :].mean()
+    parts = {
+        "reward_anchors": settings.beta * said.detach().mean(),
+        "reward_rejected": settings.alpha * rejected.detach().mean(),
+        "nll_anchors": nll[len(rows) :].detach().mean(),
+    }
+    return loop.Loss(value=value, parts=parts, tokens=sum(len(item.ids) for item in items))
+
+
+def _usable(job: job.Job, policy: models.Policy) -> list[tuple[dict[str, Any], data.Encoded]]:
+    """Rows with their encoded rejected answer, less those that could not be used."""
+    read = reading.train_rows(job=job, text="rejected")
+    pairs = [
+        data.Pair(
+            prompt=row["prompt"],
+            completion=row["rejected"],
+            spans=(row.get("spans") or ()) if job.settings.span_mask else (),
+        )
+        for row in read
+    ]
+    encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs)
+    return [(row, item) for row, item in zip(read, encoded, strict=True) if item is not None]
+
+
+def _rows(
+    job: job.Job,
+    policy: models.Policy,
+    usable: Sequence[tuple[dict[str, Any], data.Encoded]],
+    sampled: Mapping[str, list[anchors.Anchor]],
+) -> list[Row]:
+    """The anchors of a prompt are encoded once and shared by its rows."""
+    prompts = {anchors.key_of(row["prompt"]): row["prompt"] for row, _ in usable}
+    answers = [
+        data.Pair(prompt=prompt, completion=each["text"], ended=each["ended"])
+        for key, prompt in prompts.items()
+        for each in sampled[key]
+    ]
+    said = iter(data.encode(job=job, tokenizer=policy.tokenizer, pairs=answers, event="anchor_rows"))
+    by_prompt = {key: [item for item in (next(said) for _ in sampled[key]) if item is not None] for key in prompts}
+    return [Row(rejected=item, anchors=by_prompt[anchors.key_of(row["prompt"])]) for row, item in usable]

@@ -1,0 +1,154 @@
+"""KTO: rejected and accepted answers, unpaired. The loss is in losses/kto.py."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from training_bridge.trainer import (
+    anchors,
+    data,
+    errors,
+    job,
+    logprobs,
+    loop,
+    models,
+    probe,
+    reading,
+    reference,
+    sampling,
+    saving,
+)
+from training_bridge.trainer.losses import kto
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """`mismatched` is this row's prompt with another prompt's completion: it measures z. None on rejected-only data."""
+
+    item: data.Encoded
+    is_desirable: bool
+    mismatched: data.Encoded | None
+
+
+def run(job: job.Job) -> None:
+    """Load the base, score every row with it once, lower the KTO loss, save, sample."""
+    if job.folder.is_checkpoint_complete():
+        sampling.run_trained(job=job)
+        return
+    job.reporter.phase("loading")
+    policy = models.for_training(asked=job.spec)
+    rows = _rows(job, policy)
+    accepted = [row.item for row in rows if row.is_desirable]
+    mismatched = [row.mismatched for row in rows if row.mismatched is not None]
+    reference.attach(job=job, policy=policy, items=[row.item for row in rows] + mismatched)
+
+    loop.train(
+        job=job,
+        policy=policy,
+        rows=rows,
+        loss=lambda batch: loss(job, policy, batch),
+        watched=probe.of(items=accepted, job=job),
+    )
+    saving.save(job=job, policy=policy)
+    sampling.run(job=job, policy=policy)
+
+
+def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
+    """Mean KTO loss of the micro-batch, plus the retain term on its accepted rows."""
+    settings = job.settings
+    ratios, nll = logprobs.ratios(policy, [row.item for row in rows])
+    is_desirable = torch.tensor([row.is_desirable for row in rows], device=policy.device)
+    pairs = [row.mismatched for row in rows if row.mismatched is not None]
+    baseline = torch.zeros((), device=policy.device)
+    if pairs:
+        with torch.no_grad():
+            baseline = kto.baseline(mismatched=logprobs.ratios(policy, pairs)[0])
+    value = kto.loss(
+        ratios=ratios,
+        is_desirable=is_desirable,
+        baseline=baseline,
+        beta=settings.beta,
+        desirable_weight=settings.desirable_weight,
+        undesirable_weight=settings.undesirable_weight,
+    ).mean()
+    parts = {"kl": baseline}
+    rewards = settings.beta * ratios.detach()
+    if is_desirable.any():
+        parts["reward_accepted"] = rewards[is_desirable].mean()
+        parts["nll_accepted"] = nll[is_desirable].detach().mean()
+        if settings.retain_weight:
+            value = value + settings.retain_weight * nll[is_desirable].mean()
+    if not is_desirable.all():
+        parts["reward_rejected"] = rewards[~is_desirable].mean()
+    return loop.Loss(value=value, parts=parts, tokens=sum(len(row.item.ids) for row in rows))
+
+
+def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
+    read = reading.train_rows(job=job, text="completion")
+    for number, row in enumerate(read, start=1):
+        if not isinstance(row.get("label"), bool):
+            raise errors.Refused(f"data/train.jsonl, line {number}: label must be true or false.")
+    pairs = [
+        data.Pair(
+            prompt=row["prompt"],
+            completion=row["completion"],
+            spans=() if row["label"] or not job.settings.span_mask else row.get("spans") or (),
+        )
+        for row in read
+    ]
+    encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs)
+    kept = [(row, item) for row, item in zip(read, encoded, strict=True) if item is not None]
+    mismatched = _mismatched(job, kept)
+    desirable = sum(row["label"] for row, _ in kept)
+    job.reporter.event("labels", accepted=desirable, rejected=len(kept) - desirable, has_kl=mismatched[0] is not None)
+    return [
+        Row(item=item, is_desirable=row["label"], mismatched=other)
+        for (row, item), other in zip(kept, mismatched, strict=True)
+    ]
+
+
+def _mismatched(job: job.Job, kept: Sequence[tuple[dict[str, Any], data.Encoded]]) -> list[data.Encoded | None]:
+    """For each row its prompt with the completion of a row that has another prompt; None where z is 0 anyway.
+
+    z is 0 on rejected-only data (no second forward pass is paid), and cannot be measured with a single prompt.
+    """
+    if not any(row["label"] for row, _ in kept):
+        return [None] * len(kept)
+    others = partners([anchors.key_of(row["prompt"]) for row, _ in kept], seed=job.settings.seed)
+    found: list[data.Encoded | None] = []
+    for (_, item), other in zip(kept, others, strict=True):
+        if other is None:
+            found.append(None)
+            continue
+        theirs = kept[other][1]
+        ids = item.ids[: item.prompt_length] + theirs.ids[theirs.prompt_length :]
+        found.append(data.Encoded(ids=ids[: job.settings.max_length], prompt_length=item.prompt_length))
+    return found
+
+
+def partners(prompts: Sequence[str], *, seed: int) -> list[int | None]:
+    """For each row the number of a row with another prompt; every row serves once where that is possible.
+
+    Rows stand grouped by prompt in a seeded order, and each takes the row `largest group` places on: never one of its
+    own group, unless a single prompt has more than half of all rows; then those take others at random.
+    """
+    chance = random.Random(f"partners/{seed}")
+    groups: dict[str, list[int]] = {}
+    for number in chance.sample(range(len(prompts)), len(prompts)):
+        groups.setdefault(prompts[number], []).append(number)
+    if len(groups) < 2:
+        return [None] * len(prompts)
+    line = [number for group in groups.values() for number in group]
+    shift = max(len(group) for group in groups.values())
+    found: list[int | None] = [None] * len(prompts)
+    for place, number in enumerate(line):
+        other = line[(place + shift) % len(line)]
+        while prompts[other] == prompts[number]:
+            other = chance.choice(line)
+        found[number] = other
+    return found
