@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
+PIECE = 64 * 1024
 TOO_LONG = f"the line is longer than {MAX_LINE_BYTES // 1024 // 1024} MiB, the most that is taken"
 CUT = "the gzip file is cut off or damaged here; the lines before it are kept, what follows could not be read"
 BOM = b"\xef\xbb\xbf"
@@ -69,7 +70,7 @@ class Lines(Iterator[Line]):
             return Line(self.number, b"", CUT)
 
     def _next(self) -> Line:
-        data = self._read()
+        data = self._read(MAX_LINE_BYTES + 1)
         if not data:
             raise StopIteration
         self.number += 1
@@ -79,11 +80,11 @@ class Lines(Iterator[Line]):
             return Line(self.number, data)
         start = data[:1024]
         while data and not data.endswith(b"\n"):
-            data = self._read()
+            data = self._read(PIECE)
         return Line(self.number, start, TOO_LONG)
 
-    def _read(self) -> bytes:
-        data = self._file.readline(MAX_LINE_BYTES + 1)
+    def _read(self, limit: int) -> bytes:
+        data = self._file.readline(limit)
         self._offset += len(data)
         return data
 
