@@ -129,6 +129,14 @@ def next_or(request: HttpRequest, fallback: str) -> str:
     return fallback
 
 
+def address(url_name: str, *, campaign: Campaign) -> str:
+    """A page of the campaign; its overview while the page is not there."""
+    try:
+        return reverse(url_name, args=[campaign.slug])
+    except NoReverseMatch:
+        return reverse("campaign", args=[campaign.slug])
+
+
 def whole_number(text: str, *, field: str) -> int:
     """What was typed as a number. Raises RuleError for the field."""
     try:
@@ -147,14 +155,7 @@ def _to_sign_in(request: Request) -> HttpResponseBase:
 
 def _tabs(*, campaign: Campaign, role: str, current: str) -> list[dict[str, Any]]:
     return [
-        {"label": tab.label, "url": _address(tab, campaign), "is_current": tab.name == current}
+        {"label": tab.label, "url": address(tab.url_name, campaign=campaign), "is_current": tab.name == current}
         for tab in TABS
         if role in tab.roles
     ]
-
-
-def _address(tab: Tab, campaign: Campaign) -> str:
-    try:
-        return reverse(tab.url_name, args=[campaign.slug])
-    except NoReverseMatch:
-        return reverse("campaign", args=[campaign.slug])

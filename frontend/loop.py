@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model, QuerySet
-from django.urls import reverse
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints.models import ConstraintSet
@@ -36,7 +35,7 @@ def steps(*, campaign: Campaign, role: str) -> list[Step]:
             Step(
                 title=title,
                 hint=hint,
-                url=reverse(url_name, args=[campaign.slug]) if role in roles else "",
+                url=doors.address(url_name, campaign=campaign) if role in roles else "",
                 is_done=is_done,
                 is_next=not is_done and all(step.is_done for step in found),
             )

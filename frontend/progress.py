@@ -44,7 +44,7 @@ def of_campaigns(*, campaign_ids: Sequence[int]) -> dict[int, Progress]:
         QueueItem.objects.filter(campaign__in=campaign_ids)
         .order_by()
         .values_list("campaign")
-        .annotate(Count("pk"), Count("pk", filter=Q(judged_count__gte=F("overlap"))))
+        .annotate(outputs=Count("pk"), done=Count("pk", filter=Q(judged_count__gte=F("overlap"))))
     )
     found = {campaign: Progress(output_count=count, done_count=done) for campaign, count, done in rows}
     return {each: found.get(each, Progress()) for each in campaign_ids}

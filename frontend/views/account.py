@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from annotate import clock
 from annotate.accounts import actions, queries
@@ -21,7 +21,7 @@ from frontend import context, doors
 A_YEAR = 365 * 24 * 3600
 
 
-@require_GET
+@require_safe
 @doors.signed_in
 def account(request: doors.Request) -> HttpResponse:
     return _page(request)

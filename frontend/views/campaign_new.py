@@ -17,12 +17,12 @@ from frontend import doors, tag_rows
 FIELDS = ("name", "slug", "description", "guidelines", "overlap")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @doors.signed_in
 def campaign_new(request: doors.Request) -> HttpResponse:
     if not request.user.is_staff:
         raise NotAllowed("Only administrators of this server make campaigns. Ask one of them.")
-    if request.method == "GET":
+    if request.method != "POST":
         return _form(request, typed={"overlap": "1"}, rows=tag_rows.rows(tags.STARTING_SET))
     typed = {field: request.POST.get(field, "") for field in FIELDS}
     drafts = tag_rows.posted(request.POST)

@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from annotate import clock
 from annotate.accounts.models import User
@@ -25,7 +25,7 @@ ROLES = (
 )
 
 
-@require_GET
+@require_safe
 @doors.campaign_page(doors.ADMIN)
 def people(request: doors.Request, campaign: Campaign) -> HttpResponse:
     return _page(request, campaign)

@@ -26,10 +26,10 @@ SAID = {
 }
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @doors.campaign_page(doors.ADMIN)
 def settings(request: doors.Request, campaign: Campaign) -> HttpResponse:
-    if request.method == "GET":
+    if request.method != "POST":
         return _page(request, campaign, typed={field: getattr(campaign, field) for field in TEXTS + NUMBERS})
     typed = {field: request.POST.get(field, "").replace("\r\n", "\n").strip() for field in TEXTS + NUMBERS}
     try:

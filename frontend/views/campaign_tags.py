@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from annotate import clock
 from annotate.campaigns import actions, queries
@@ -15,7 +15,7 @@ from annotate.campaigns.models import Campaign
 from frontend import doors, tag_rows
 
 
-@require_GET
+@require_safe
 @doors.campaign_page()
 def tags(request: doors.Request, campaign: Campaign) -> HttpResponse:
     """The version in force, or an older one by `?version=N`."""
@@ -34,11 +34,11 @@ def tags(request: doors.Request, campaign: Campaign) -> HttpResponse:
     return doors.render(request, "campaign_tags.html", context, campaign=campaign, tab="tags")
 
 
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 @doors.campaign_page(doors.ADMIN)
 def edit(request: doors.Request, campaign: Campaign) -> HttpResponse:
     current = queries.current_tag_set(campaign=campaign)
-    if request.method == "GET":
+    if request.method != "POST":
         rows = tag_rows.rows([actions.draft_of(tag) for tag in current.tags.all()])
         return _form(request, campaign, tag_set=current, rows=rows)
     drafts = tag_rows.posted(request.POST)

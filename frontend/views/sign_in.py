@@ -26,13 +26,13 @@ BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def sign_in(request: HttpRequest) -> HttpResponse:
     after = doors.next_or(request, reverse("home"))
     if request.user.is_authenticated:
         return HttpResponseRedirect(after)
     username = request.POST.get("username", "").strip()
-    if request.method == "GET":
+    if request.method != "POST":
         return _form(request, after=after)
     user = authenticate(request, username=username, password=request.POST.get("password", ""))
     if not isinstance(user, User) or user.kind != User.Kind.PERSON:
@@ -61,14 +61,14 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @never_cache
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     try:
         found = accounts.invitation_of(token=token, now=clock.now())
     except RuleError as error:
         status = 404 if isinstance(error, NotFound) else 410
         return doors.render(request, "invitation.html", refusal=error.message, status=status)
-    if request.method == "GET":
+    if request.method != "POST":
         return _invitation_form(request, found, name=found.name)
     try:
         campaign = _accepted(request, token=token)

@@ -3,6 +3,8 @@
 const list = document.getElementById("tag-rows");
 let made = list.children.length;
 
+const blank = [...list.children].filter((row) => !row.querySelector('[name="tag_name"]').value);
+for (const row of blank.slice(1)) row.remove();
 for (const row of list.children) addTools(row);
 const add = button("Add a tag", () => {
   const row = list.lastElementChild.cloneNode(true);
@@ -20,7 +22,7 @@ const add = button("Add a tag", () => {
   list.append(row);
   row.querySelector('[name="tag_name"]').focus();
 });
-add.className = "button is-quiet";
+add.className = "button is-quiet add-tag";
 list.after(add);
 
 // A new campaign's address follows its name until somebody writes it themselves.
