@@ -217,7 +217,16 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "annotate.api.errors.handle",
     "UNAUTHENTICATED_USER": None,
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Negativa", "VERSION": "1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Negativa",
+    "DESCRIPTION": "Import outputs, read judgments, request datasets and start training runs.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "TrainingMethodEnum": "training_bridge.runs.models.Schedule.Method",
+        "RunMethodEnum": "training_bridge.runs.models.Run.Method",
+    },
+}
 
 LOGGING = {
     "version": 1,

@@ -30,7 +30,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
         return KEYWORD
 
 
-class TokenScheme(OpenApiAuthenticationExtension):
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = TokenAuthentication
     name = "token"
 

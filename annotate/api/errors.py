@@ -14,7 +14,7 @@ def handle(error: Exception, context: dict[str, Any]) -> Response | None:
     """Answer `{"detail": message, "field": name}`: 404 NotFound, 403 NotAllowed, 422 any other RuleError."""
     if not isinstance(error, errors.RuleError):
         return views.exception_handler(error, context)
-    code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    code: int = status.HTTP_422_UNPROCESSABLE_ENTITY
     if isinstance(error, errors.NotFound):
         code = status.HTTP_404_NOT_FOUND
     elif isinstance(error, errors.NotAllowed):

@@ -32,7 +32,9 @@ class JSONLinesToDisk(parsers.BaseParser):
 
     media_type = "application/x-ndjson"
 
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Path:
+    def parse(  # type: ignore[override]
+        self, stream: Any, media_type: str | None = None, parser_context: Any = None
+    ) -> Path:
         settings.UPLOADS.mkdir(parents=True, exist_ok=True)
         target: Path = settings.UPLOADS / f"{uuid.uuid4().hex}.jsonl"
         size = 0

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rest_framework import exceptions, permissions
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from annotate.accounts import models as accounts
+
+if TYPE_CHECKING:  # rest_framework.views loads this module
+    from rest_framework.views import APIView
 
 
 class HasScope(permissions.BasePermission):

@@ -19,7 +19,7 @@ from worker.tasks import runs as run_tasks
 
 
 class CheckpointSerializer(serializers.ModelSerializer[models.Checkpoint]):
-    parent = serializers.CharField(source="parent.name", default=None, allow_null=True)
+    parent = serializers.CharField(source="parent.name", default=None, allow_null=True)  # type: ignore[assignment]
 
     class Meta:
         model = models.Checkpoint
