@@ -32,7 +32,8 @@ FULL = DemoSize(
     pretrain={
         "learning_rate": 3e-3,
         "max_steps": 600,
-        "batch_size": 64,
+        "batch_size": 16,
+        "gradient_accumulation": 4,
         "warmup_steps": 50,
         "weight_decay": 0.01,
         "max_length": 128,
