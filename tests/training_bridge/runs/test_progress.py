@@ -14,15 +14,16 @@ from django.db import connection
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.intake.models import ImportBatch, Output
+from annotate.judgments import imports
 from annotate.queue.models import QueueItem
 from tests.training_bridge.runs import rows
 from tests.training_bridge.runs.conftest import pid_in, wait_until
 from tests.training_bridge.runs.rows import NOW
 from training_bridge.formats import rundir, spec
-from training_bridge.runs import actions, folder, harvest, models, progress
+from training_bridge.runs import actions, folder, models, progress, sampling
 from training_bridge.runs.launchers import process
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 Request = Callable[..., models.Run]
 
@@ -130,7 +131,7 @@ def test_prompts_are_drawn_by_the_seed_alone(request_run: Request, sums: Campaig
     rows.batch(sums, [str(number) for number in range(40)])
 
     def drawn(seed: int) -> list[int]:
-        choice = folder.sampling.Choice(count=10, seed=seed)
+        choice = sampling.Choice(count=10, seed=seed)
         return [prompt.pk for prompt in folder.prompts(campaign_id=sums.pk, choice=choice)]
 
     assert drawn(0) == drawn(0)
@@ -140,9 +141,9 @@ def test_prompts_are_drawn_by_the_seed_alone(request_run: Request, sums: Campaig
 
 def test_evaluation_prompts_are_left_out_unless_their_batch_is_named(request_run: Request, sums: Campaign) -> None:
     held_out = rows.batch(sums, ["x"] * 10, purpose="evaluate")
-    every = folder.prompts(campaign_id=sums.pk, choice=folder.sampling.Choice(count=100))
+    every = folder.prompts(campaign_id=sums.pk, choice=sampling.Choice(count=100))
     assert every.count() == 3
-    theirs = folder.prompts(campaign_id=sums.pk, choice=folder.sampling.Choice(count=100, prompt_batch=held_out.pk))
+    theirs = folder.prompts(campaign_id=sums.pk, choice=sampling.Choice(count=100, prompt_batch=held_out.pk))
     assert theirs.count() == 10
 
 
@@ -153,6 +154,7 @@ def test_advance_after_the_end_changes_nothing(request_run: Request) -> None:
     assert models.Run.objects.filter(pk=run.pk).values().get() == before
 
 
+@pytest.mark.django_db(transaction=True)
 def test_many_workers_at_once_launch_once_and_harvest_once(
     request_run: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,7 +220,7 @@ def test_a_worker_that_dies_between_harvest_steps_harvests_once(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(harvest.imports, "run", die)
+        patch.setattr(imports, "run", die)
         with pytest.raises(KeyboardInterrupt):
             advance(run)
     assert models.Run.objects.get(pk=run.pk).phase == "importing"
