@@ -1,0 +1,58 @@
+# Negativa. `make` lists what there is.
+PORT ?= 8000
+HOST ?= 127.0.0.1
+PYTHON ?= python3
+WORKERS ?= $(shell cores=$$(nproc 2>/dev/null || echo 2); [ $$cores -gt 4 ] && echo 4 || echo $$cores)
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := requirements.txt docker/requirements-web.txt docker/requirements-trainer.txt docker/constraints.txt
+RUNTIME_STAMP := $(VENV)/.runtime-$(shell cat $(RUNTIME) | cksum | tr ' ' -)
+TOOLS_STAMP := $(VENV)/.tools-$(shell cat $(RUNTIME) tests/requirements.txt | cksum | tr ' ' -)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TEMPLATES := frontend/templates
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test check fix bench
+
+help:  ## List these commands
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || grep '##' $(MAKEFILE_LIST)
+
+install: $(TOOLS_STAMP)  ## Make the environment in .venv, or bring it up to date
+
+run: $(RUNTIME_STAMP)  ## Start everything: make run PORT=8000 HOST=127.0.0.1
+	@exec $(BIN)/python manage.py up --host $(HOST) --port $(PORT)
+
+test: $(TOOLS_STAMP)  ## Run the tests: make test ARGS="tests/worker -k kill" WORKERS=4
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
+
+check: $(TOOLS_STAMP)  ## Check format, lint, types, imports, templates, dependencies and migrations
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/djlint $(TEMPLATES) --check --lint --quiet
+	$(BIN)/deptry annotate frontend worker training_bridge/exports training_bridge/runs training_bridge/evaluations training_bridge/demo training_bridge/formats training_bridge/client --requirements-files docker/requirements-web.txt
+	$(BIN)/deptry training_bridge/trainer training_bridge/formats --requirements-files docker/requirements-trainer.txt
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/mypy .
+
+fix: $(TOOLS_STAMP)  ## Mend what can be mended: format, imports, templates
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format --quiet .
+	$(BIN)/djlint $(TEMPLATES) --reformat --quiet || true
+
+bench: $(TOOLS_STAMP)  ## Run the benchmarks: make bench ARGS="tests/bench/test_x.py"
+	$(BIN)/python -m pytest -s -p no:xdist -o addopts="-q -p no:cacheprovider" $(or $(ARGS),tests/bench)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Negativa needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME_STAMP): | $(BIN)/python
+	@echo "Installing what Negativa needs into $(VENV); the first time takes a minute or two ..."
+	@$(PIP) -r requirements.txt
+	@rm -f $(VENV)/.runtime-* && touch $@
+
+$(TOOLS_STAMP): $(RUNTIME_STAMP)
+	@$(PIP) -r requirements.txt -r tests/requirements.txt
+	@rm -f $(VENV)/.tools-* && touch $@
