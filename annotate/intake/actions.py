@@ -142,7 +142,7 @@ def store(*, batch: ImportBatch, records: Sequence[Record], now: datetime) -> St
     with connection.cursor() as cursor:
         cursor.execute(sql.STAGING)
         cursor.execute(sql.EMPTY_STAGING)
-        with cursor.copy(sql.COPY_STAGING) as copy:
+        with connection.wrap_database_errors, cursor.copy(sql.COPY_STAGING) as copy:
             for place, record in enumerate(records):
                 copy.write_row(_staged(place, record))
         cursor.execute(sql.INSERT_PROMPTS, names)

@@ -329,7 +329,7 @@ def _copy_violations(
 ) -> None:
     if not any(annotation.marks for _, annotation in origins):
         return
-    with connection.cursor() as cursor, cursor.copy(COPY_VIOLATIONS) as copy:
+    with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(COPY_VIOLATIONS) as copy:
         for judgment, (item, annotation) in zip(made, origins, strict=True):
             text_sha256 = hashlib.sha256(item.record.output.encode()).hexdigest()
             for position, mark in enumerate(annotation.marks):
