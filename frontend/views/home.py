@@ -6,12 +6,15 @@ from django.http import HttpResponse
 from django.urls import path
 
 from annotate.campaigns import queries as campaigns
+from annotate.campaigns.models import Campaign
 from frontend import doors, progress
 
 
 @doors.signed_in
 def home(request: doors.Request) -> HttpResponse:
-    found = list(campaigns.campaigns_of(user=request.user)[:200])
+    found = sorted(
+        campaigns.campaigns_of(user=request.user)[:200], key=lambda each: each.state == Campaign.State.CLOSED
+    )
     done = progress.of_campaigns(campaign_ids=[campaign.pk for campaign in found])
     cards = [
         {

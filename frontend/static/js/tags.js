@@ -17,6 +17,8 @@ const add = button("Add a tag", () => {
     field.removeAttribute("aria-invalid");
     if (field.id) field.id = field.id.replace(/\d+$/, made);
   }
+  row.querySelector(".tag-more").open = true;
+  row.querySelector(".tag-more summary").textContent = "When to use it, and an example";
   for (const label of row.querySelectorAll("label")) label.htmlFor = label.htmlFor.replace(/\d+$/, made);
   addTools(row);
   list.append(row);

@@ -68,7 +68,9 @@ def test_save_tag_set_makes_a_version_only_when_something_changed() -> None:
 def test_save_tag_set_refuses_a_conflict_with_its_place() -> None:
     campaign = factories.campaign()
     with pytest.raises(actions.TagsRefused) as caught:
-        actions.save_tag_set(campaign=campaign, by=None, tags=[*_drafts(campaign), TagDraft(name="x", key="1")], now=NOW)
+        actions.save_tag_set(
+            campaign=campaign, by=None, tags=[*_drafts(campaign), TagDraft(name="x", key="1")], now=NOW
+        )
     assert [(error.index, error.field) for error in caught.value.errors] == [(3, "key")]
     assert campaign.tag_sets.count() == 1
 
@@ -144,9 +146,7 @@ def test_withdraw_invitation_of_another_campaign_is_not_found() -> None:
     actions.invite(campaign=other, by=other.created_by, name="", role="annotator", now=NOW)
     invitation = other.invitations.get().invitation
     with pytest.raises(NotFound):
-        actions.withdraw_invitation(
-            campaign=campaign, invitation_id=invitation.pk, by=campaign.created_by, now=NOW
-        )
+        actions.withdraw_invitation(campaign=campaign, invitation_id=invitation.pk, by=campaign.created_by, now=NOW)
     assert queries.open_invitations(campaign=other, now=NOW).count() == 1
     actions.withdraw_invitation(campaign=other, invitation_id=invitation.pk, by=other.created_by, now=NOW)
     assert queries.open_invitations(campaign=other, now=NOW).count() == 0
