@@ -133,7 +133,7 @@ def unplaced_slugs(ledger: Ledger) -> list[str]:
     rows = Violation.objects.filter(
         judgment__campaign=ledger.campaign_id, judgment__is_current=True, constraint_member__isnull=True
     )
-    return sorted(rows.values_list("tag__slug", flat=True).distinct())
+    return list(rows.order_by("tag__slug").values_list("tag__slug", flat=True).distinct())
 
 
 def read_items(violations: QuerySet[Violation], *, latest: int | None = None) -> list[grouping.Item]:
