@@ -1,0 +1,34 @@
+// Small things about the page itself.
+
+const MARGIN = 16;
+
+// Scrolls the text so that a range of it is in view, above whatever sticks to the bottom.
+export function reveal(range, form) {
+  const column = form.querySelector(".work-text");
+  const ownsScroll = getComputedStyle(column).overflowY === "auto";
+  const scroller = ownsScroll ? column : window;
+  const top = (ownsScroll ? column.getBoundingClientRect().top : 0) + MARGIN;
+  const bottom = Math.min(innerHeight, ...stuckTops(form)) - MARGIN;
+  const rect = range.getBoundingClientRect();
+  const quarter = (bottom - top) / 4;
+  if (rect.top < top) scroller.scrollBy(0, rect.top - top - quarter);
+  else if (rect.bottom > bottom) scroller.scrollBy(0, Math.min(rect.bottom - bottom + quarter, rect.top - top));
+}
+
+function stuckTops(form) {
+  return [".work-footer", ".work-tags"]
+    .map((each) => form.querySelector(each))
+    .filter((element) => getComputedStyle(element).position === "sticky")
+    .map((element) => element.getBoundingClientRect().top);
+}
+
+// Whether a <details> is open stays as it was left.
+export function remember(details) {
+  const key = `negativa.open.${details.id}`;
+  try {
+    details.open = localStorage.getItem(key) !== "no";
+    details.addEventListener("toggle", () => localStorage.setItem(key, details.open ? "yes" : "no"));
+  } catch {
+    // It opens every time.
+  }
+}
