@@ -1,6 +1,7 @@
 """Habits that no linter of ours knows."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ def test_no_source_file_is_a_task() -> None:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(places.ROOT)))
-def test_template_keeps_the_policy(path: "places.Path") -> None:
+def test_template_keeps_the_policy(path: Path) -> None:
     """What the Content-Security-Policy would block, and what would switch escaping off."""
     text = path.read_text()
     assert not re.search(r"<script(?![^>]*\bsrc=)", text), "inline script"
