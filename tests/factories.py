@@ -52,6 +52,12 @@ def campaign(
     return campaigns.create(by=by or user(), slug=slug, name=name, tags=tags, overlap=overlap, now=NOW, **fields)
 
 
+def admin_of(campaign: Campaign) -> User:
+    """Who made the campaign."""
+    assert campaign.created_by is not None
+    return campaign.created_by
+
+
 def member(campaign: Campaign, role: str = "annotator", *, user: User | None = None) -> User:
     """A person with a role in the campaign."""
     person = user or globals()["user"]()

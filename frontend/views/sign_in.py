@@ -41,7 +41,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(after)
 
 
-def locked_out(request: HttpRequest, credentials: dict[str, Any] | None = None, *args: Any) -> HttpResponse:
+def locked_out(request: HttpRequest, *_: Any) -> HttpResponse:
     """What django-axes answers while a username is closed to an address after too many failures."""
     cool_off = get_cool_off(request)
     minutes = max(1, round(cool_off.total_seconds() / 60)) if cool_off else 0
@@ -49,7 +49,7 @@ def locked_out(request: HttpRequest, credentials: dict[str, Any] | None = None, 
         f"Too many attempts failed, so this username is closed to your address. Wait {minutes} minutes, then try "
         "again. If you forgot your password, ask an admin for a new one."
     )
-    username = (credentials or {}).get("username") or ""
+    username = request.POST.get("username", "").strip()
     return _form(request, after=doors.next_or(request, reverse("home")), username=username, error=error, status=429)
 
 

@@ -21,8 +21,7 @@ pytestmark = pytest.mark.django_db
 def campaign(client: Client) -> Campaign:
     """Its admin is signed in."""
     made = factories.campaign("helpdesk")
-    assert made.created_by
-    client.force_login(made.created_by)
+    client.force_login(factories.admin_of(made))
     return made
 
 
@@ -57,7 +56,7 @@ def test_admin_pages_are_refused_to_other_roles(client: Client, method: str, pag
 @pytest.mark.parametrize(("method", "page"), ADMIN_ONLY)
 def test_admin_pages_do_not_exist_for_outsiders(client: Client, method: str, page: str) -> None:
     factories.campaign("helpdesk")
-    client.force_login(factories.campaign("own").created_by)  # type: ignore[arg-type]
+    client.force_login(factories.admin_of(factories.campaign("own")))
     assert getattr(client, method)(f"/c/helpdesk/{page}").status_code == 404
 
 
@@ -132,8 +131,7 @@ def test_people_change_role_and_remove(client: Client, campaign: Campaign) -> No
 
 
 def test_people_keep_an_admin(client: Client, campaign: Campaign) -> None:
-    admin = campaign.created_by
-    assert admin
+    admin = factories.admin_of(campaign)
     for page, values in ((f"{admin.pk}/role/", {"role": "annotator"}), (f"{admin.pk}/remove/", {})):
         response = client.post(f"/c/helpdesk/people/{page}", values)
         assert response.status_code == 422
@@ -144,7 +142,7 @@ def test_people_keep_an_admin(client: Client, campaign: Campaign) -> None:
 def test_people_of_another_campaign_are_out_of_reach(client: Client, campaign: Campaign) -> None:
     other = factories.campaign("other")
     eve = factories.member(other, "annotator")
-    actions.invite(campaign=other, by=other.created_by, name="", role="annotator", now=NOW)  # type: ignore[arg-type]
+    actions.invite(campaign=other, by=factories.admin_of(other), name="", role="annotator", now=NOW)
     invitation = other.invitations.get().invitation_id
     for page in (f"{eve.pk}/role/", f"{eve.pk}/remove/", f"invitations/{invitation}/withdraw/"):
         assert client.post(f"/c/helpdesk/people/{page}", {"role": "admin"}).status_code == 404
@@ -164,7 +162,7 @@ def test_people_queries_do_not_grow(client: Client, campaign: Campaign, django_a
     counts = []
     for _ in range(2):
         factories.member(campaign)
-        actions.invite(campaign=campaign, by=campaign.created_by, name="", role="annotator", now=NOW)  # type: ignore[arg-type]
+        actions.invite(campaign=campaign, by=factories.admin_of(campaign), name="", role="annotator", now=NOW)
         with django_assert_num_queries(6) as seen:
             client.get("/c/helpdesk/people/")
         counts.append(len(seen))

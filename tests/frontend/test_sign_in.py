@@ -125,7 +125,7 @@ def test_admin_shows_no_hash(client: Client, ada: User) -> None:
 
 def test_invitation_makes_an_account_and_signs_in(client: Client) -> None:
     campaign = factories.campaign()
-    token = campaigns.invite(campaign=campaign, by=campaign.created_by, name="Bo", role="reviewer", now=NOW)
+    token = campaigns.invite(campaign=campaign, by=factories.admin_of(campaign), name="Bo", role="reviewer", now=NOW)
     page = client.get(f"/invite/{token}/")
     assert page.status_code == 200
     assert campaign.name in page.text
@@ -173,7 +173,7 @@ def test_invitation_unknown_is_a_404(client: Client) -> None:
 
 def test_invitation_joins_somebody_who_is_signed_in(client: Client, ada: User) -> None:
     campaign = factories.campaign()
-    token = campaigns.invite(campaign=campaign, by=campaign.created_by, name="", role="annotator", now=NOW)
+    token = campaigns.invite(campaign=campaign, by=factories.admin_of(campaign), name="", role="annotator", now=NOW)
     client.force_login(ada)
     assert "Join as Ada" in client.get(f"/invite/{token}/").text
     assert client.post(f"/invite/{token}/")["Location"] == f"/c/{campaign.slug}/"

@@ -8,6 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from annotate.accounts import actions, queries
 from annotate.accounts.models import AuditEntry, Invitation, User
+from annotate.errors import RuleError
 from tests import factories
 from tests.factories import NOW, PASSWORD
 
@@ -71,14 +72,14 @@ def test_accept_invitation_unknown_is_not_found() -> None:
     ("username", "password", "error", "field"),
     [
         ("ADA", PASSWORD, actions.UsernameTaken, "username"),
-        ("", PASSWORD, actions.RuleError, "username"),
-        ("with space", PASSWORD, actions.RuleError, "username"),
+        ("", PASSWORD, RuleError, "username"),
+        ("with space", PASSWORD, RuleError, "username"),
         ("bo", "short", actions.WeakPassword, "password"),
         ("bo", "password1234", actions.WeakPassword, "password"),
     ],
 )
 def test_accept_invitation_refused_keeps_the_link_good(
-    username: str, password: str, error: type[actions.RuleError], field: str
+    username: str, password: str, error: type[RuleError], field: str
 ) -> None:
     factories.user("ada")
     _, token = actions.invite(by=None, name="", now=NOW)
@@ -147,7 +148,7 @@ def test_invitation_of_says_what_is_wrong() -> None:
 
 def test_change_password_needs_the_current_one() -> None:
     ada = factories.user("ada", password=PASSWORD)
-    with pytest.raises(actions.RuleError) as caught:
+    with pytest.raises(RuleError) as caught:
         actions.change_password(user=ada, current="wrong", new="another good password", now=NOW)
     assert caught.value.field == "current"
     with pytest.raises(actions.WeakPassword):
