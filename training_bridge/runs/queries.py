@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from annotate import errors
 from annotate.campaigns.models import Campaign
-from training_bridge.runs import folder, models, outcome, states
+from training_bridge.runs import folder, models, states
 
 EVENTS_MAX_BYTES = 512 * 1024
 LOG_TAIL_BYTES = 16 * 1024
@@ -63,6 +63,14 @@ def checkpoint_of(*, campaign: Campaign, checkpoint_id: int) -> models.Checkpoin
     return found
 
 
+def schedule_of(*, campaign: Campaign, schedule_id: int) -> models.Schedule:
+    """Raises NotFound for another campaign's schedule as for none."""
+    found = models.Schedule.objects.select_related("base").filter(campaign=campaign, pk=schedule_id).first()
+    if found is None:
+        raise errors.NotFound("This campaign has no such schedule.")
+    return found
+
+
 def events(*, run: models.Run, after: int = 0) -> Events:
     """Read whole lines of events.jsonl from byte `after`; a line still being written is left for the next call."""
     path = folder.of(run).events
@@ -82,10 +90,6 @@ def log_tail(*, run: models.Run) -> str:
     """The end of the trainer's stderr, or of its stdout while that has said nothing."""
     place = folder.of(run)
     return _tail(place.stderr) or _tail(place.stdout)
-
-
-def failure_lines(*, run: models.Run) -> str:
-    return outcome.last_lines(folder.of(run).stderr)
 
 
 def _tail(path: Path) -> str:

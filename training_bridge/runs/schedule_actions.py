@@ -154,6 +154,19 @@ def due_moment(schedule: models.Schedule, *, now: datetime) -> datetime | None:
     )
 
 
+def next_moment(schedule: models.Schedule, *, now: datetime) -> datetime:
+    """The next moment at which the schedule can be due, were it switched on, in the schedule's zone."""
+    moment = due.upcoming(
+        now=now,
+        at=schedule.at_time,
+        zone=zone(),
+        every_days=schedule.every_days,
+        active_since=schedule.active_since,
+        last_started=schedule.last_fired_at,
+    )
+    return moment.astimezone(zone())
+
+
 def new_judgment_count(schedule: models.Schedule) -> int:
     """Current judgments since the last dataset, of outputs that may be trained on."""
     return Judgment.objects.filter(
