@@ -43,7 +43,7 @@ def request(*, seed: int, size: str, by: User | None, now: datetime) -> models.D
             )
             if not is_new and run.state == models.DemoRun.State.STOPPED:
                 run.state, run.claim, run.reason, run.ended_at = models.DemoRun.State.RUNNING, None, "", None
-                run.heartbeat_at = now
+                run.requested_at = run.heartbeat_at = now
                 run.save()
     except IntegrityError as error:
         raise DemoRunning("Another demo has just been started. Wait until it is done.") from error

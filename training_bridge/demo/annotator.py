@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from annotate.accounts.models import User
@@ -24,38 +24,35 @@ def judge_open(
     *,
     campaign: Campaign,
     annotator: User,
-    at_most: int,
+    left: Collection[int],
     clock: Callable[[], datetime],
     on_judged: Callable[[int], None],
 ) -> int:
-    """Judge what is open: every output to be evaluated, and up to `at_most` in all of those to be trained on.
+    """Judge whatever is open, and return how many outputs that were.
 
-    The others are skipped with a reason, which leaves them for people. Returns how many were judged now.
+    Outputs whose id is in `left` are skipped with a reason, which leaves them for people.
     """
-    judged, room = 0, at_most - judged_count(campaign=campaign, annotator=annotator)
+    judged = 0
     while lease := queue_actions.lease_next(campaign=campaign, annotator=annotator, now=clock()):
-        output = Output.objects.select_related("prompt", "batch").get(pk=lease.output_id)
-        is_trained_on = output.batch.purpose == ImportBatch.Purpose.ANNOTATE
+        output = Output.objects.select_related("prompt").get(pk=lease.output_id)
         problem = world.parse(output.prompt.text)
-        if problem is None or (is_trained_on and room <= 0):
+        if problem is None or output.pk in left:
             reason = "not a question of the demo's world" if problem is None else "left for a person"
             queue_actions.skip(token=lease.token, annotator=annotator, reason=reason, now=clock())
             continue
         _submit(lease, output, problem, annotator, now=clock())
         judged += 1
-        room -= is_trained_on
         on_judged(judged)
     return judged
 
 
-def judged_count(*, campaign: Campaign, annotator: User) -> int:
-    """How many outputs that are to be trained on the annotator has judged."""
-    return Judgment.objects.filter(
-        campaign=campaign,
-        annotator=annotator,
-        is_current=True,
-        output__batch__purpose=ImportBatch.Purpose.ANNOTATE,
-    ).count()
+def left_for_people(*, batch: ImportBatch, judged: int) -> frozenset[int]:
+    """Return the ids of the batch's outputs beyond `judged`.
+
+    Which they are depends on their prompts alone, not on the queue's order: the same seed trains on the same rows.
+    """
+    ordered = Output.objects.filter(batch=batch).order_by("prompt__sha256", "pk")
+    return frozenset(ordered.values_list("pk", flat=True)[judged:])
 
 
 def _submit(lease: Lease, output: Output, problem: world.Problem, annotator: User, *, now: datetime) -> None:

@@ -16,7 +16,7 @@ class DemoSize:
     name: str
     shape: model_files.Shape = field(default_factory=model_files.Shape)
     rates: writing.Rates = field(default_factory=writing.Rates)
-    pretrain_rows: int = 40_000
+    pretrain_rows: int = 52_000
     pretrain: Mapping[str, Any]
     held_in: int = 300
     judged: int = 250
@@ -30,11 +30,11 @@ class DemoSize:
 FULL = DemoSize(
     name="full",
     pretrain={
-        "learning_rate": 3e-3,
-        "max_steps": 600,
+        "learning_rate": 2e-3,
+        "max_steps": 800,
         "batch_size": 16,
         "gradient_accumulation": 4,
-        "warmup_steps": 50,
+        "warmup_steps": 100,
         "weight_decay": 0.01,
         "max_length": 128,
         "save_every": 200,

@@ -40,7 +40,7 @@ def tell(*, run: models.DemoRun, size: sizes.DemoSize, book: Telling) -> dict[st
         held_out = _brought_in(stage, campaign, base, answers.held_out, ImportBatch.Purpose.EVALUATE)
         book.note(f"{held_in.new_count} answers to train on, {held_out.new_count} to compare with later")
     with book.step("judge"):
-        _judge(stage, campaign, expected=size.judged + size.held_out)
+        _judge(stage, campaign, held_in, expected=size.judged + size.held_out)
         book.note(_verdicts(stage, held_in))
     with book.step("constraints"):
         constraints = curation.approved(stage=stage, campaign=campaign)
@@ -53,7 +53,7 @@ def tell(*, run: models.DemoRun, size: sizes.DemoSize, book: Telling) -> dict[st
     with book.step("kto"):
         after_kto = trained(stage=stage, base=base, rows=judged, hyperparameters=size.kto, asked=held_out)
     with book.step("evaluate"):
-        count = _judge(stage, campaign, expected=2 * size.held_out)
+        count = _judge(stage, campaign, held_in, expected=2 * size.held_out)
         curation.settle_new(stage=stage, campaign=campaign, constraint_set=constraints)
         book.note(f"{count} more answers judged" if count else "all answers judged")
     with book.step("compare"):
@@ -135,11 +135,11 @@ def _brought_in(
     return batch
 
 
-def _judge(stage: Stage, campaign: Campaign, *, expected: int) -> int:
+def _judge(stage: Stage, campaign: Campaign, held_in: ImportBatch, *, expected: int) -> int:
     return annotator.judge_open(
         campaign=campaign,
         annotator=stage.script,
-        at_most=stage.size.judged,
+        left=annotator.left_for_people(batch=held_in, judged=stage.size.judged),
         clock=stage.now,
         on_judged=lambda count: stage.book.move(count / expected, f"{count} answers judged"),
     )

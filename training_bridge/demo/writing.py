@@ -27,10 +27,10 @@ class Rates:
     """How often each fault is planted where it can occur."""
 
     unit: float = 0.10
-    person: float = 0.05
+    person: float = 0.06
     result: float = 0.02
     second_number: float = 0.14
-    tail: float = 0.12
+    tail: float = 0.14
     rule: float = 0.12
 
 
