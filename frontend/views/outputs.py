@@ -1,5 +1,149 @@
-"""Placeholder until the page is written."""
+"""Outputs of a campaign, and one output with all that was said of it."""
 
-from django.urls import URLPattern
+from __future__ import annotations
 
-urls: list[URLPattern] = []
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Left
+from django.http import HttpResponse, QueryDict
+from django.urls import path
+from django.views.decorators.http import require_safe
+
+from annotate.campaigns.models import Campaign
+from annotate.intake import queries
+from annotate.intake.models import Output, Prompt
+from annotate.judgments.models import Judgment
+from annotate.quality import consensus
+from frontend import doors, paging
+from frontend.hostile import Span
+
+READERS = (doors.ADMIN, doors.REVIEWER, doors.RESEARCHER)
+SHOWN = 25
+EXCERPT = 240
+JUDGMENTS_SHOWN = 50
+BATCHES_OFFERED = 100
+STATES = (("judged", "judged"), ("unjudged", "not judged yet"))
+
+
+@require_safe
+@doors.campaign_page(*READERS)
+def outputs(request: doors.Request, campaign: Campaign) -> HttpResponse:
+    found = _filtered(queries.outputs(campaign=campaign), request.GET)
+    page = paging.by_id(_excerpts(found), request, size=SHOWN)
+    return doors.render(
+        request,
+        "outputs.html#rows" if request.htmx else "outputs.html",
+        campaign=campaign,
+        tab="outputs",
+        page=page,
+        tallies=_tallied(page.items),
+        batches=queries.batches(campaign=campaign)[:BATCHES_OFFERED],
+        states=STATES,
+        verdicts=Judgment.Verdict.choices,
+        chosen={name: request.GET.get(name, "") for name in ("batch", "state", "verdict")},
+        is_filtered=any(request.GET.get(name) for name in ("batch", "state", "verdict")),
+    )
+
+
+def _filtered(found: QuerySet[Output], asked: QueryDict) -> QuerySet[Output]:
+    """Apply the filters of the page. Only these names and values are looked at; anything else in the query is not."""
+    current = Judgment.objects.filter(output=OuterRef("pk"), is_current=True)
+    batch, state, verdict = (asked.get(name, "") for name in ("batch", "state", "verdict"))
+    if batch.isascii() and batch.isdigit() and len(batch) < 19:
+        found = found.filter(batch=int(batch))
+    if state in ("judged", "unjudged"):
+        is_judged = Exists(current)
+        found = found.filter(is_judged if state == "judged" else ~is_judged)
+    if verdict in Judgment.Verdict.values:
+        found = found.filter(Exists(current.filter(verdict=verdict)))
+    return found
+
+
+def _excerpts(found: QuerySet[Output]) -> QuerySet[Output]:
+    """The beginning of each text is all that a list needs."""
+    return found.annotate(text_start=Left("text", EXCERPT), prompt_start=Left("prompt__text", EXCERPT)).defer(
+        "text", "meta", "prompt__text", "prompt__messages"
+    )
+
+
+def _tallied(items: Iterable[Output]) -> list[tuple[Output, dict[str, int]]]:
+    """Each output with how many current judgments of each verdict it has. One statement for the page."""
+    items = list(items)
+    counted = (
+        Judgment.objects.filter(output__in=[item.pk for item in items], is_current=True)
+        .values("output")
+        .annotate(**{verdict: Count("pk", filter=Q(verdict=verdict)) for verdict in Judgment.Verdict.values})
+    )
+    by_output: dict[int, dict[str, int]] = {row["output"]: dict(row) for row in counted}
+    return [(item, by_output.get(item.pk, {})) for item in items]
+
+
+@require_safe
+@doors.campaign_page(*READERS)
+def output(request: doors.Request, campaign: Campaign, output_id: int) -> HttpResponse:
+    found = queries.output(campaign=campaign, output_id=output_id)
+    judgments = (
+        Judgment.objects.filter(output=found, is_current=True)
+        .select_related("annotator")
+        .prefetch_related("violations__tag")
+    )
+    page = paging.by_id(judgments, request, size=JUDGMENTS_SHOWN)
+    return doors.render(
+        request,
+        "output.html",
+        campaign=campaign,
+        tab="outputs",
+        output=found,
+        blocks=_blocks(found.prompt),
+        page=page,
+        spans=_spans(page.items, only=request.GET.get("judgment", "")),
+        only=request.GET.get("judgment", ""),
+        together=consensus.verdict([_vote(judgment) for judgment in page.items]),
+        is_one_page=not (page.next_url or page.previous_url),
+        meta=sorted(found.meta.items()),
+    )
+
+
+def _blocks(prompt: Prompt) -> list[Mapping[str, Any]]:
+    """The prompt as blocks of a role and its text; a plain prompt is one block without a role."""
+    if not prompt.messages:
+        return [{"role": "", "content": prompt.text}]
+    return [{"role": message["role"], "content": message["content"]} for message in prompt.messages]
+
+
+def _spans(judgments: Iterable[Judgment], *, only: str) -> list[Span]:
+    """The marks of all judgments on the page, or of the one asked for."""
+    return [
+        Span(violation.start, violation.end, violation.severity, _label(judgment, violation))
+        for judgment in judgments
+        if only in ("", str(judgment.pk))
+        for violation in judgment.violations.all()
+        if violation.start is not None and violation.end is not None
+    ]
+
+
+def _label(judgment: Judgment, violation: Any) -> str:
+    severity = f" ({violation.severity})" if violation.severity else ""
+    return f"{violation.tag.name}{severity}, {judgment.annotator}"
+
+
+def _vote(judgment: Judgment) -> consensus.Vote:
+    marks = tuple(
+        consensus.Mark(
+            violation_id=violation.pk,
+            tag=violation.tag.name,
+            severity=violation.severity,
+            start=violation.start,
+            end=violation.end,
+        )
+        for violation in judgment.violations.all()
+    )
+    return consensus.Vote(annotator=judgment.annotator_id, verdict=judgment.verdict, marks=marks)
+
+
+urls = [
+    path("c/<slug:slug>/outputs/", outputs, name="outputs"),
+    path("c/<slug:slug>/outputs/<int:output_id>/", output, name="output"),
+]
