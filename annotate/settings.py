@@ -29,6 +29,7 @@ class Environment(BaseSettings):
     csrf_trusted_origins: str = Field(default="", validation_alias="CSRF_TRUSTED_ORIGINS")
     https: bool = Field(default=False, validation_alias="HTTPS")
     time_zone: str = Field(default="UTC", validation_alias="TZ_NAME")
+    static_root: Path | None = Field(default=None, validation_alias="NEGATIVA_STATIC_ROOT")
     trainer_python: str = Field(default="", validation_alias="NEGATIVA_TRAINER_PYTHON")
     upload_max_bytes: int = Field(default=4 * 1024**3, gt=0, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
     worker_concurrency: int = Field(default=2, ge=1, validation_alias="NEGATIVA_WORKER_CONCURRENCY")
@@ -202,7 +203,7 @@ USE_TZ = True
 TIME_ZONE = ENV.time_zone
 
 STATIC_URL = "static/"
-STATIC_ROOT = HOME / "static"
+STATIC_ROOT = ENV.static_root or HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "frontend" / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": UPLOADS}},

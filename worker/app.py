@@ -15,6 +15,7 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 import celery
 import celery.exceptions
 import celery.platforms
+import kombu
 from django.conf import settings
 
 from worker import broker, tasks
@@ -37,6 +38,10 @@ app.conf.update(
     broker_connection_max_retries=None,
     broker_connection_timeout=5,
     imports=[f"worker.tasks.{module.name}" for module in pkgutil.iter_modules(tasks.__path__)] + ["worker.lifelines"],
+    # Where torch is, a worker takes `runs` too; one that is told nothing takes both.
+    task_queues=[kombu.Queue("celery"), kombu.Queue("runs")],
+    task_default_queue="celery",
+    task_routes={"worker.tasks.runs.*": {"queue": "runs"}},
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
     result_expires=None,

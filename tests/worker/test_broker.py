@@ -41,7 +41,12 @@ def test_broadcast_with_headers_arrives(queue: kombu.Connection) -> None:
     exchange = kombu.Exchange("news", type="fanout")
     inbox = kombu.Queue("inbox", exchange=exchange)
     received: list[object] = []
-    with queue.Consumer(inbox, callbacks=[lambda body, message: (received.append(body), message.ack())]):
+
+    def take(body: object, message: kombu.Message) -> None:
+        received.append(body)
+        message.ack()
+
+    with queue.Consumer(inbox, callbacks=[take]):
         queue.Producer().publish({"id": 2}, exchange=exchange, headers={"who": "test"})
         queue.drain_events(timeout=5)
     assert received == [{"id": 2}]

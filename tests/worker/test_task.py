@@ -71,7 +71,7 @@ def test_every_swept_room_sweeps_often_enough() -> None:
     assert set(task.EVERY) <= set(app.tasks)
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)  # beat closes connections as it pleases
 def test_schedule_follows_the_declarations() -> None:
     often = IntervalSchedule.objects.create(every=5, period=IntervalSchedule.SECONDS)
     PeriodicTask.objects.create(name=f"{schedule.PREFIX}gone", task="gone", interval=often)
