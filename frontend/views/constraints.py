@@ -1,5 +1,321 @@
-"""Placeholder until the page is written."""
+"""Constraints: the candidates of a campaign, one with its members, and the approved sets."""
 
-from django.urls import URLPattern
+from __future__ import annotations
 
-urls: list[URLPattern] = []
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.db.models import F, Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Greatest, Least, Substr
+from django.http import HttpResponse, HttpResponseRedirect
+from django.urls import path, reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from annotate import clock
+from annotate.campaigns.models import Campaign
+from annotate.constraints import actions, queries
+from annotate.constraints.models import Constraint, Member
+from annotate.errors import NotAllowed, RuleError
+from frontend import doors, paging, visible_text
+from worker.tasks import constraints as constraint_tasks
+
+PAGE = 40
+MEMBERS = 25
+AROUND = 120
+"""Characters of the output shown before and after a quote."""
+LONGEST = 2000
+"""Characters of a quote, critique or correction shown; the output's own page has all."""
+
+READERS = (doors.ADMIN, doors.REVIEWER, doors.RESEARCHER)
+DECIDERS = (doors.ADMIN, doors.REVIEWER)
+STATES = (
+    ("", "All", ("candidate", "accepted", "dismissed")),
+    ("candidate", "Candidates", ("candidate",)),
+    ("accepted", "Accepted", ("accepted",)),
+    ("dismissed", "Dismissed", ("dismissed",)),
+)
+DECISIONS = {"accept": "accepted", "dismiss": "dismissed", "reopen": "candidate"}
+
+
+@dataclass(frozen=True)
+class Row:
+    constraint: Constraint
+    mix: queries.Mix
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A member as the page shows it: every text cut into pieces, hidden characters named."""
+
+    member: Member
+    before: list[visible_text.Piece]
+    quote: list[visible_text.Piece]
+    after: list[visible_text.Piece]
+    critique: list[visible_text.Piece]
+    correction: list[visible_text.Piece]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.campaign_page(*READERS)
+def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
+    if request.method == "POST":
+        _require_decider(request, campaign)
+        _decide_on_chosen(request, campaign)
+        return HttpResponseRedirect(doors.next_or(request, reverse("constraints", args=[campaign.slug])))
+    state, tag = request.GET.get("state", ""), request.GET.get("tag", "")
+    found = Constraint.objects.filter(campaign=campaign, state__in=_states_of(state))
+    found = _after(found.filter(tag_slug=tag) if tag else found, request.GET.get("from", ""))
+    rows = list(found.in_page_order()[: PAGE + 1])
+    mixes = queries.mixes(constraint_ids=[each.pk for each in rows[:PAGE]])
+    context = {
+        "groups": _by_tag([Row(each, mixes.get(each.pk, queries.Mix())) for each in rows[:PAGE]]),
+        "next_url": _next_url(request, rows),
+        "is_first": "from" not in request.GET,
+        "filters": _filters(request, campaign, state),
+        "tags": queries.tags(campaign=campaign),
+        "tag": tag,
+        "state": state,
+        "latest_set": queries.latest_set(campaign=campaign),
+        "can_decide": request.campaign_role in DECIDERS,
+    }
+    return doors.render(request, "constraints.html", context, campaign=campaign, tab="constraints")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.campaign_page(*READERS)
+def constraint(request: doors.Request, campaign: Campaign, constraint_id: int) -> HttpResponse:
+    found = queries.constraint(campaign=campaign, constraint_id=constraint_id)
+    if request.method != "POST":
+        return _constraint_page(request, campaign, found)
+    _require_decider(request, campaign)
+    action = _ACTIONS.get(request.POST.get("action", ""))
+    try:
+        if action is None:
+            raise RuleError("This page has no such action. Reload it and try again.")
+        place = action(request, campaign, found)
+    except RuleError as error:
+        if request.htmx:
+            raise
+        return _constraint_page(request, campaign, found, error=error)
+    if request.htmx:
+        row = Row(place, queries.mixes(constraint_ids=[place.pk]).get(place.pk, queries.Mix()))
+        return doors.render(request, "constraints.html#row", {"row": row, "can_decide": True}, campaign=campaign)
+    return HttpResponseRedirect(doors.next_or(request, reverse("constraint", args=[campaign.slug, place.pk])))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@doors.campaign_page(*READERS)
+def constraint_sets(request: doors.Request, campaign: Campaign) -> HttpResponse:
+    error = None
+    if request.method == "POST":
+        _require_decider(request, campaign)
+        try:
+            made = actions.approve(campaign=campaign, by=request.user, now=clock.now())
+        except RuleError as refused:
+            error = refused
+        else:
+            messages.success(request, f"Constraint set {made.revision} is approved. It never changes.")
+            return HttpResponseRedirect(reverse("constraint-sets", args=[campaign.slug]))
+    context = {
+        "changes": queries.changes(campaign=campaign),
+        "page": paging.by_id(queries.sets(campaign=campaign), request, size=20),
+        "can_decide": request.campaign_role in DECIDERS,
+        "error": error,
+    }
+    status = 200 if error is None else 422
+    return doors.render(request, "constraint_sets.html", context, campaign=campaign, tab="constraints", status=status)
+
+
+@require_safe
+@doors.campaign_page(*READERS)
+def constraint_set(request: doors.Request, campaign: Campaign, revision: int) -> HttpResponse:
+    found = queries.constraint_set(campaign=campaign, revision=revision)
+    context = {"set": found, "entries": queries.entries(constraint_set=found)}
+    return doors.render(request, "constraint_sets.html", context, campaign=campaign, tab="constraints")
+
+
+def _decide_on_chosen(request: doors.Request, campaign: Campaign) -> None:
+    action, ids = request.POST.get("action", ""), _ids(request, "constraint")
+    if action == "regroup":
+        actions.request_grouping(campaign=campaign, now=clock.now())
+        constraint_tasks.regroup.nudge(campaign.pk)
+        messages.success(request, "Everything you have not settled is being grouped anew. Reload in some seconds.")
+    elif action == "merge":
+        _merge_chosen(request, campaign, ids)
+    elif action in DECISIONS:
+        changed = actions.decide(
+            campaign=campaign, constraint_ids=ids, state=DECISIONS[action], by=request.user, now=clock.now()
+        )
+        messages.success(request, f"{len(changed)} of {len(ids)} chosen are now {DECISIONS[action]}.")
+    else:
+        raise RuleError("This page has no such action. Reload it and try again.")
+
+
+def _merge_chosen(request: doors.Request, campaign: Campaign, ids: Sequence[int]) -> None:
+    chosen = list(Constraint.objects.filter(campaign=campaign, pk__in=ids).order_by("-member_count", "id"))
+    if len(chosen) < 2:
+        raise actions.NothingChosen("Choose at least two constraints to merge; the largest keeps its statement.")
+    kept = actions.merge(into=chosen[0], others=chosen[1:], by=request.user, now=clock.now())
+    messages.success(request, f"Merged {len(chosen)} constraints into “{kept.statement}”.")
+
+
+def _rename(request: doors.Request, campaign: Campaign, found: Constraint) -> Constraint:
+    return actions.rename(
+        constraint=found, statement=request.POST.get("statement", ""), by=request.user, now=clock.now()
+    )
+
+
+def _decide(request: doors.Request, campaign: Campaign, found: Constraint) -> Constraint:
+    state = DECISIONS[request.POST["action"]]
+    actions.decide(campaign=campaign, constraint_ids=[found.pk], state=state, by=request.user, now=clock.now())
+    found.refresh_from_db()
+    return found
+
+
+def _split(request: doors.Request, campaign: Campaign, found: Constraint) -> Constraint:
+    made = actions.split(
+        constraint=found,
+        violation_ids=_ids(request, "violation"),
+        statement=request.POST.get("statement", ""),
+        by=request.user,
+        now=clock.now(),
+    )
+    messages.success(request, f"Split {made.member_count} members off “{found.statement}”.")
+    return made
+
+
+def _move(request: doors.Request, campaign: Campaign, found: Constraint) -> Constraint:
+    target = next(iter(_ids(request, "into")), None)
+    if target is None:
+        raise actions.NothingChosen("Choose the constraint to move the members to.", field="into")
+    into = queries.constraint(campaign=campaign, constraint_id=target)
+    ids = _ids(request, "violation")
+    moved = actions.move(constraint=found, violation_ids=ids, into=into, by=request.user, now=clock.now())
+    messages.success(request, f"Moved {len(ids)} members to “{moved.statement}”.")
+    return found
+
+
+_ACTIONS: dict[str, Callable[[doors.Request, Campaign, Constraint], Constraint]] = {
+    "rename": _rename,
+    "accept": _decide,
+    "dismiss": _decide,
+    "reopen": _decide,
+    "split": _split,
+    "move": _move,
+}
+
+
+def _constraint_page(
+    request: doors.Request, campaign: Campaign, found: Constraint, *, error: RuleError | None = None
+) -> HttpResponse:
+    key = request.GET.get("from", "")
+    rows = list(_with_context(_members_after(queries.members(constraint=found), key))[: MEMBERS + 1])
+    last = rows[MEMBERS - 1] if len(rows) > MEMBERS else None
+    others = Constraint.objects.living().filter(campaign=campaign, tag_slug=found.tag_slug).exclude(pk=found.pk)
+    context = {
+        "constraint": found,
+        "mix": queries.mixes(constraint_ids=[found.pk]).get(found.pk, queries.Mix()),
+        "members": [_shown(each) for each in rows[:MEMBERS]],
+        "next_url": f"?{urlencode({'from': f'{last.similarity!r},{last.pk}'})}" if last else "",
+        "is_first": not key,
+        "others": others.in_page_order()[:50],
+        "can_decide": request.campaign_role in DECIDERS and found.state != Constraint.State.RETIRED,
+        "error": error,
+        "typed": request.POST,
+        "chosen": set(_ids(request, "violation")),
+    }
+    status = 200 if error is None else 422
+    return doors.render(request, "constraint.html", context, campaign=campaign, tab="constraints", status=status)
+
+
+def _with_context(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Cut the text around the mark in the database: an output of 10 MB costs what a short one does."""
+    text, start, end = (
+        "violation__judgment__output__text",
+        Coalesce(F("violation__start"), Value(0)),
+        Coalesce(F("violation__end"), Value(0)),
+    )
+    return members.defer("violation__judgment__output__text", "violation__judgment__output__meta").annotate(
+        before=Substr(text, Greatest(start - AROUND, Value(0)) + 1, Least(start, Value(AROUND))),
+        after=Substr(text, end + 1, AROUND),
+    )
+
+
+def _shown(member: Any) -> Shown:
+    violation = member.violation
+    return Shown(
+        member=member,
+        before=visible_text.pieces(member.before),
+        quote=visible_text.pieces(violation.quote[:LONGEST]),
+        after=visible_text.pieces(member.after),
+        critique=visible_text.pieces(violation.critique[:LONGEST]),
+        correction=visible_text.pieces(violation.correction[:LONGEST]),
+    )
+
+
+def _members_after(members: QuerySet[Member], key: str) -> QuerySet[Member]:
+    try:
+        similarity, id_ = key.split(",")
+        at, after = float(similarity), int(id_)
+    except ValueError:
+        return members
+    return members.filter(Q(similarity__lt=at) | Q(similarity=at, pk__gt=after))
+
+
+def _after(found: Any, key: str) -> Any:
+    """`key` is "count,id,tag" of the last row of the page before; anything else is ignored."""
+    try:
+        count, id_, tag = key.split(",", 2)
+        return found.after(tag_slug=tag, member_count=int(count), id_=int(id_))
+    except ValueError:
+        return found
+
+
+def _next_url(request: doors.Request, rows: Sequence[Constraint]) -> str:
+    if len(rows) <= PAGE:
+        return ""
+    last, query = rows[PAGE - 1], request.GET.copy()
+    query["from"] = f"{last.member_count},{last.pk},{last.tag_slug}"
+    return f"{request.path}?{query.urlencode()}"
+
+
+def _filters(request: doors.Request, campaign: Campaign, current: str) -> list[dict[str, Any]]:
+    counts = queries.states(campaign=campaign)
+    return [
+        {
+            "label": label,
+            "count": sum(counts.get(state, 0) for state in states),
+            "url": f"{request.path}?{urlencode({'state': name, 'tag': request.GET.get('tag', '')})}",
+            "is_current": name == current,
+        }
+        for name, label, states in STATES
+    ]
+
+
+def _states_of(name: str) -> tuple[str, ...]:
+    return next((states for each, _, states in STATES if each == name), STATES[0][2])
+
+
+def _by_tag(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
+    return [(slug, list(group)) for slug, group in groupby(rows, key=lambda row: row.constraint.tag_slug)]
+
+
+def _ids(request: doors.Request, name: str) -> list[int]:
+    return [int(each) for each in request.POST.getlist(name) if each.isascii() and each.isdigit() and len(each) < 19]
+
+
+def _require_decider(request: doors.Request, campaign: Campaign) -> None:
+    if request.campaign_role not in DECIDERS:
+        raise NotAllowed(f"Admins and reviewers of {campaign.name} decide on its constraints; you can read them.")
+
+
+urls = [
+    path("c/<slug:slug>/constraints/", constraints, name="constraints"),
+    path("c/<slug:slug>/constraints/sets/", constraint_sets, name="constraint-sets"),
+    path("c/<slug:slug>/constraints/sets/<int:revision>/", constraint_set, name="constraint-set"),
+    path("c/<slug:slug>/constraints/<int:constraint_id>/", constraint, name="constraint"),
+]
