@@ -39,9 +39,17 @@ def write(folder: Path, facts: dict[str, Any]) -> str:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """Return the manifest, or None when there is none: the folder is not finished."""
+    """Return the manifest, or None when there is none: the folder is not finished. Raises BrokenManifest."""
     path = folder / NAME
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise BrokenManifest(f"{NAME} is not valid JSON") from error
+    if not isinstance(found, dict):
+        raise BrokenManifest(f"{NAME} is not a JSON object")
+    return found
 
 
 def verify(folder: Path) -> dict[str, Any]:
@@ -49,13 +57,26 @@ def verify(folder: Path) -> dict[str, Any]:
     manifest = read(folder)
     if manifest is None:
         raise BrokenManifest(f"{folder.name} has no {NAME}: it was not finished")
-    for name, facts in manifest["files"].items():
+    for name, sha256 in _listed(folder, manifest):
         path = folder / name
         if not path.is_file():
             raise BrokenManifest(f"{name} is missing")
-        if sha256_of(path) != facts["sha256"]:
+        if sha256_of(path) != sha256:
             raise BrokenManifest(f"{name} differs from its sha256 in {NAME}")
     return manifest
+
+
+def _listed(folder: Path, manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names and sha256 of the listed files. Raises BrokenManifest for another shape, or a name outside the folder."""
+    try:
+        found = [(str(name), str(facts["sha256"])) for name, facts in manifest["files"].items()]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise BrokenManifest(f"{NAME} does not list files with their sha256") from error
+    root = folder.resolve()
+    for name, _ in found:
+        if not (root / name).resolve().is_relative_to(root):
+            raise BrokenManifest(f"{NAME} lists {name}, which lies outside the folder")
+    return found
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -51,11 +51,18 @@ class D2ORow(TypedDict):
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSONL file. Raises ValueError naming file and line for a line that is not an object."""
-    with path.open(encoding="utf-8") as lines:
+    """Yield the objects of a JSONL file; empty lines are passed over.
+
+    Raises ValueError naming file and line for a line that is not an object, not JSON or not UTF-8.
+    """
+    with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line)
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{path.name}, line {number}: not valid UTF-8") from error
             except json.JSONDecodeError as error:
                 raise ValueError(f"{path.name}, line {number}: not valid JSON ({error.msg})") from error
             if not isinstance(row, dict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import safetensors
 import torch
 import transformers
 from torch import Tensor
@@ -185,14 +186,22 @@ def _check_weights(location: str) -> None:
 
 def _pretrained(location: str) -> Any:
     try:
-        return transformers.AutoModelForCausalLM.from_pretrained(
-            location, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
+            location, use_safetensors=True, trust_remote_code=False, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
         raise errors.Refused(
             f"The base {location} could not be loaded as a causal language model with safetensors weights: "
             f"{_first_line(error)}"
         ) from error
+    model, info = loaded
+    if missing := sorted(info["missing_keys"]):
+        # transformers would draw them at random and go on.
+        raise errors.Refused(
+            f"The base {location} lacks {len(missing)} of its weights, {missing[0]} among them: its files are not "
+            "whole or belong to another architecture."
+        )
+    return model
 
 
 def _merged(model: Any, adapter: str) -> Any:
@@ -203,7 +212,7 @@ def _merged(model: Any, adapter: str) -> Any:
         raise errors.Refused(f"The adapter {adapter} has no adapter_model.safetensors.")
     try:
         return peft.PeftModel.from_pretrained(model, adapter, use_safetensors=True).merge_and_unload()
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
         raise errors.Refused(f"The adapter {adapter} does not fit the base: {_first_line(error)}") from error
 
 

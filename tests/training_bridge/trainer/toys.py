@@ -22,8 +22,12 @@ def character_tokenizer() -> transformers.PreTrainedTokenizerFast:
     inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="<unk>"))
     inner.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
     inner.decoder = tokenizers.decoders.Fuse()
-    return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=inner, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
+    return wrapped(inner, unk_token="<unk>")
+
+
+def wrapped(inner: tokenizers.Tokenizer, **tokens: str) -> transformers.PreTrainedTokenizerFast:
+    return transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=inner, pad_token="<pad>", eos_token="</s>", **tokens
     )
 
 
