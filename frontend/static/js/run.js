@@ -46,7 +46,7 @@ function chart(name) {
       axes: [{ ...axis }, { ...axis, size: 64, values: (_, values) => values.map(number) }],
       series: [{ label: "step" }, { label: name, stroke: colour("--accent"), width: 1.5, points: { show: series[name][0].length < 3 } }],
       cursor: { y: false },
-      hooks: { setCursor: [({ cursor }) => tell(name, cursor.idx)] },
+      hooks: { setCursor: [({ cursor }) => cursor.idx != null && tell(name, cursor.idx)] },
     },
     series[name],
     box,
@@ -58,7 +58,6 @@ function chart(name) {
 function tell(name, index) {
   const [steps, values] = series[name];
   const at = index ?? steps.length - 1;
-  if (at < 0) return;
   const label = name === "loss" ? "loss" : "mean log-probability";
   said.textContent = `Step ${steps[at]}: ${label} ${Number(values[at].toPrecision(5))}`;
 }

@@ -171,3 +171,17 @@ def test_launch_says_why_it_cannot(place: rundir.RunDir, settings: object) -> No
     settings.TRAINER_PYTHON = "/no/such/python"  # type: ignore[attr-defined]
     with pytest.raises(process.CannotLaunch, match="/no/such/python"):
         process.launch(folder=place, attempt=1)
+
+
+def test_the_shim_runs_where_neither_django_nor_this_project_is_installed(place: rundir.RunDir, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    command = [sys.executable, "-c", f"open({str(marker)!r}, 'w')"]
+    subprocess.run(
+        [sys.executable, "-S", "-E", shim.__file__, str(place.path), "1", *command],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    wait_until(ended(place))
+    assert marker.exists()
+    assert process.observe(folder=place, attempt=1).exit_code == 0

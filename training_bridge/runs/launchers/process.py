@@ -55,7 +55,8 @@ class Sighting:
 
 def launch(*, folder: rundir.RunDir, attempt: int) -> dict[str, Any]:
     """Start the trainer unless one lives in the folder already. Returns the handle. Raises CannotLaunch."""
-    command = [python(), "-m", shim.__name__, str(folder.path), str(attempt), *trainer_command(folder=folder)]
+    # As a file, not as a module: its package would bring Django, which the trainer's Python need not have.
+    command = [python(), shim.__file__, str(folder.path), str(attempt), *trainer_command(folder=folder)]
     try:
         with folder.stderr.open("ab") as err:
             starter = subprocess.Popen(

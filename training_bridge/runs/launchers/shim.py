@@ -1,8 +1,8 @@
 """Starts one trainer in a run folder, outlives whoever asked for it, and writes down how the trainer ended.
 
-    python -m training_bridge.runs.launchers.shim RUN_FOLDER ATTEMPT COMMAND...
+    python shim.py RUN_FOLDER ATTEMPT COMMAND...
 
-Standard library only: it runs under the trainer's Python. In order:
+Standard library only, and run as a file: the trainer's Python need not have Django. In order:
 
 1. takes `trainer.lock` of the folder with flock. The keeper and the trainer both hold it open, so it is free exactly
    when neither lives; a second start finds it taken and ends with code 75, touching nothing;
