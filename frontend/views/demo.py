@@ -70,10 +70,10 @@ def _context(run: models.DemoRun | None) -> dict[str, Any]:
         "is_running": run.state == models.DemoRun.State.RUNNING,
         "is_done": run.state == models.DemoRun.State.DONE,
         "percent": round(100 * run.progress),
-        "seed": queries.next_seed() if run.state == models.DemoRun.State.DONE else run.seed,
+        "seed": queries.next_seed(),
         "steps": [_step(step, run, places.get(step.key, "")) for step in steps.STEPS],
         "table": _table(run.table) if run.table else None,
-        "log": launch.log_of(run_id=run.pk) if run.state == models.DemoRun.State.STOPPED else None,
+        "log": log if (log := launch.log_of(run_id=run.pk)).exists() else None,
     }
 
 

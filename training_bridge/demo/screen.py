@@ -49,7 +49,7 @@ def show_table(*, found: dict[str, Any], console: Console) -> None:
     shown = Table(title=Text(tables.title(found)), title_justify="left", show_edge=False, pad_edge=False)
     shown.add_column("violations of")
     for _, name in tables.METHODS:
-        shown.add_column(f"before → after {name}", justify="right", no_wrap=True)
+        shown.add_column(f"before →\nafter {name}", justify="right", no_wrap=True)
         shown.add_column("p", justify="right", no_wrap=True)
     for row in found["rows"]:
         cells = [Text(row["statement"])]
@@ -59,7 +59,7 @@ def show_table(*, found: dict[str, Any], console: Console) -> None:
     cells = [Text("answers with nothing wrong", style="bold")]
     for key, _ in tables.METHODS:
         clean = found["clean"][key]
-        cells += [Text(f"{clean['before']} → {clean['after']} of {clean['total']}"), Text(tables.p_value(clean["p"]))]
+        cells += [Text(f"{clean['before']} → {clean['after']}\nof {clean['total']}"), Text(tables.p_value(clean["p"]))]
     shown.add_row(*cells)
     console.print(shown)
     console.print(Text(tables.FOOTNOTE, style="dim"))

@@ -40,7 +40,7 @@ FULL = DemoSize(
         "save_every": 200,
     },
     d2o={
-        "learning_rate": 1e-4,
+        "learning_rate": 2e-4,
         "max_steps": 60,
         "batch_size": 16,
         "max_length": 128,
@@ -50,7 +50,7 @@ FULL = DemoSize(
         "save_every": 30,
     },
     kto={
-        "learning_rate": 1e-4,
+        "learning_rate": 2e-4,
         "max_steps": 60,
         "batch_size": 16,
         "max_length": 128,

@@ -15,7 +15,7 @@ from annotate.intake.models import ImportBatch, Output
 from annotate.judgments.models import Judgment
 from annotate.queue import queries as queue_queries
 from tests import factories
-from training_bridge.demo import base_model, models, sizes, steps
+from training_bridge.demo import models, sizes, steps
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.runs.models import Checkpoint, Run
 
@@ -62,7 +62,7 @@ def test_the_demo_closes_the_loop_and_twice_equals_once() -> None:
     assert left == held_in.new_count - judged.count()
 
     shown = run.table["clean"]["d2o"]
-    assert shown["total"] > 0 and f"{shown['before']} → {shown['after']} of {shown['total']}" in said
+    assert shown["total"] > 0 and f"{shown['before']} → {shown['after']}" in said and f"of {shown['total']}" in said
     assert reverse("campaign", args=[run.campaign.slug]) in said
 
     before = counts()
@@ -94,7 +94,7 @@ def test_a_demo_that_was_interrupted_goes_on(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_trainer_that_fails_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base_model.model_files, "write", lambda **_: None)
+    monkeypatch.setattr("training_bridge.demo.model_files.write", lambda **_: None)
     with pytest.raises(CommandError, match=r"could not be trained.*config\.json"):
         tell(seed=3)
     run = models.DemoRun.objects.get()
