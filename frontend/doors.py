@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django import shortcuts
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
@@ -130,11 +130,8 @@ def next_or(request: HttpRequest, fallback: str) -> str:
 
 
 def address(url_name: str, *, campaign: Campaign) -> str:
-    """A page of the campaign; its overview while the page is not there."""
-    try:
-        return reverse(url_name, args=[campaign.slug])
-    except NoReverseMatch:
-        return reverse("campaign", args=[campaign.slug])
+    """Where a page of the campaign is that needs no more than its slug."""
+    return reverse(url_name, args=[campaign.slug])
 
 
 def whole_number(text: str, *, field: str) -> int:

@@ -34,7 +34,7 @@ def require_with_role(*, user: User, slug: str, roles: Sequence[str]) -> tuple[C
     role = cast(str, campaign.my_role)  # type: ignore[attr-defined]
     if role not in roles:
         wanted = " or ".join(roles)
-        raise WrongRole(f"You are {role} of {campaign.name}; this is for {wanted}. Ask an admin of the campaign.")
+        raise WrongRole(f"Your role in {campaign.name} is {role}; this needs {wanted}. Ask an admin of the campaign.")
     return campaign, role
 
 

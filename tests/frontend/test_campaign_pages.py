@@ -50,7 +50,7 @@ def test_admin_pages_are_refused_to_other_roles(client: Client, method: str, pag
     client.force_login(factories.member(campaign, role))
     response = getattr(client, method)(f"/c/helpdesk/{page}")
     assert response.status_code == 403
-    assert f"You are {role}" in response.text
+    assert f"is {role}; this needs" in response.text
 
 
 @pytest.mark.parametrize(("method", "page"), ADMIN_ONLY)

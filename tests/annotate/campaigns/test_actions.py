@@ -207,7 +207,7 @@ def test_require_tells_outsiders_nothing() -> None:
     outsider, bo = factories.user(), factories.member(campaign, "annotator")
     assert queries.require(user=bo, slug="mine", roles=["annotator"]) == campaign
     assert queries.require(user=factories.superuser(), slug="mine", roles=["admin"]) == campaign
-    with pytest.raises(NotAllowed, match="You are annotator"):
+    with pytest.raises(NotAllowed, match="is annotator; this needs"):
         queries.require(user=bo, slug="mine", roles=["admin", "reviewer"])
     for slug in ("mine", "none"):
         with pytest.raises(NotFound, match="or you are not a member"):
