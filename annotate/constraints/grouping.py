@@ -102,6 +102,8 @@ def group(
     """
     folded = {item.id: fold(item.text) for item in items}
     speaking = sorted((text, id_) for id_, text in folded.items() if any(text))
+    if not speaking:
+        return Grouped(rest=sorted(folded))
     texts = _distinct(text for text, _ in speaking)
     space = _Space(_sample([*texts, *(fold(text) for text in background)]))
     joined, free = _join(space, speaking, texts, anchors)

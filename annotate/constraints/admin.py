@@ -1,0 +1,43 @@
+from django.contrib import admin
+from django.http import HttpRequest
+
+from annotate.constraints.models import Constraint, ConstraintSet, SetEntry
+
+
+@admin.register(Constraint)
+class ConstraintAdmin(admin.ModelAdmin):
+    list_display = ["statement", "campaign", "tag_slug", "state", "member_count", "is_named_by_person"]
+    list_filter = ["state", "campaign"]
+    search_fields = ["statement", "tag_slug"]
+    raw_id_fields = ["campaign", "medoid", "merged_into"]
+    list_select_related = ["campaign"]
+    show_full_result_count = False
+
+
+class SetEntryInline(admin.TabularInline):
+    model = SetEntry
+    fields = readonly_fields = ["constraint", "statement", "tag_slug", "kind"]
+    can_delete = False
+    extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+
+@admin.register(ConstraintSet)
+class ConstraintSetAdmin(admin.ModelAdmin):
+    """Approved sets never change: they can be read here, nothing else."""
+
+    list_display = ["campaign", "revision", "approved_by", "approved_at"]
+    list_filter = ["campaign"]
+    list_select_related = ["campaign", "approved_by"]
+    inlines = [SetEntryInline]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
+        return False
