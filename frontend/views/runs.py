@@ -152,7 +152,10 @@ def _first_values(request: doors.Request, campaign: Campaign) -> dict[str, str]:
 def _base(campaign: Campaign, typed: str) -> models.Checkpoint:
     if not typed.isascii() or not typed.isdigit() or len(typed) > 18:
         raise actions.CannotRequest("Choose a base checkpoint.", field="base")
-    return queries.checkpoint_of(campaign=campaign, checkpoint_id=int(typed))
+    try:
+        return queries.checkpoint_of(campaign=campaign, checkpoint_id=int(typed))
+    except errors.NotFound as error:
+        raise actions.CannotRequest(error.message, field="base") from error
 
 
 def _dataset(campaign: Campaign, values: dict[str, str]) -> DatasetVersion | None:
