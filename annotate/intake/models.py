@@ -112,7 +112,8 @@ class Output(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["campaign", "content_key"], name="output_once"),
+            # The key leads, so that a campaign the planner has no statistics of yet cannot lure it to another index.
+            models.UniqueConstraint(fields=["content_key", "campaign"], name="output_once"),
             models.CheckConstraint(condition=~Q(text=""), name="output_not_empty"),
         ]
         indexes = [

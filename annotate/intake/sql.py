@@ -23,7 +23,8 @@ COPY_STAGING = """
     ) FROM STDIN
 """
 
-# Told apart from what is there first, so that importing again does not burn through ids.
+# Told apart from what is there first, so that importing again does not burn through ids. `campaign_id + 0` keeps the
+# planner off the index by campaign: while a new campaign is being filled, its statistics say that it is empty.
 INSERT_PROMPTS = """
     INSERT INTO intake_prompt (campaign_id, sha256, text, messages)
     SELECT DISTINCT ON (s.prompt_sha256) %(campaign)s, s.prompt_sha256, s.prompt, s.messages
@@ -41,7 +42,7 @@ INSERT_OUTPUTS = """
     FROM (SELECT DISTINCT ON (content_key) * FROM intake_staging ORDER BY content_key, place) s
     JOIN intake_prompt p ON p.campaign_id = %(campaign)s AND p.sha256 = s.prompt_sha256
     WHERE NOT EXISTS (
-        SELECT FROM intake_output o WHERE o.campaign_id = %(campaign)s AND o.content_key = s.content_key
+        SELECT FROM intake_output o WHERE o.content_key = s.content_key AND o.campaign_id + 0 = %(campaign)s
     )
     ORDER BY s.place
     ON CONFLICT DO NOTHING
@@ -50,7 +51,7 @@ INSERT_OUTPUTS = """
 STORED = """
     SELECT s.place, o.id, o.text_sha256 = s.text_sha256 AND p.sha256 = s.prompt_sha256
     FROM intake_staging s
-    JOIN intake_output o ON o.campaign_id = %(campaign)s AND o.content_key = s.content_key
+    JOIN intake_output o ON o.content_key = s.content_key AND o.campaign_id + 0 = %(campaign)s
     JOIN intake_prompt p ON p.id = o.prompt_id
     ORDER BY s.place
 """

@@ -317,10 +317,10 @@ def _known(annotation: marks.Annotation, judges: Judges) -> int:
 
 
 def _judged_already(pairs: dict[tuple[int, int], Any]) -> list[tuple[int, int]]:
+    """Return who has judged these outputs. Asked by output alone, which has an index whatever the statistics say."""
     if not pairs:
         return []
-    outputs, annotators = {output for output, _ in pairs}, {annotator for _, annotator in pairs}
-    there = Judgment.objects.filter(output_id__in=outputs, annotator_id__in=annotators)
+    there = Judgment.objects.filter(output_id__in={output for output, _ in pairs})
     return list(there.values_list("output_id", "annotator_id"))
 
 

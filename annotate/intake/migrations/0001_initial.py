@@ -103,7 +103,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='output',
-            constraint=models.UniqueConstraint(fields=('campaign', 'content_key'), name='output_once'),
+            constraint=models.UniqueConstraint(fields=('content_key', 'campaign'), name='output_once'),
         ),
         migrations.AddConstraint(
             model_name='output',

@@ -42,7 +42,8 @@ def parse_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise texts.Refused(f"not valid JSON: {error.msg} at character {error.pos}") from error
+        what = error.msg.removesuffix(" at")
+        raise texts.Refused(f"not valid JSON: {what} at character {error.pos}") from error
     except RecursionError as error:
         raise texts.Refused("not taken: the JSON is nested too deeply") from error
     except texts.Refused:
