@@ -39,4 +39,6 @@ def save(*, job: job.Job, policy: models.Policy) -> None:
         raise
     shutil.rmtree(job.folder.checkpoint, ignore_errors=True)
     unfinished.rename(job.folder.checkpoint)
+    # Nothing is left to resume, and a state is three times as large as the weights.
+    shutil.rmtree(job.folder.steps, ignore_errors=True)
     job.reporter.event("checkpoint", files=len(list(job.folder.checkpoint.iterdir())))

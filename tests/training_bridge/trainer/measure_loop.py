@@ -1,6 +1,6 @@
 """Measure what transformers.Trainer costs per step against a plain loop, on character models. Run by hand, alone.
 
-python -m tests.training_bridge.trainer.measure_loop [hidden] [layers] [steps]
+python -m tests.training_bridge.trainer.measure_loop [hidden layers steps]
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def trainer(hidden: int, layers: int, steps: int) -> float:
 
 
 if __name__ == "__main__":
-    wanted_hidden, wanted_layers, wanted_steps = (int(each) for each in [*sys.argv[1:], "96", "3", "60"][:3])
+    wanted_hidden, wanted_layers, wanted_steps = (int(each) for each in sys.argv[1:4] or ("96", "3", "60"))
     torch.set_num_threads(2)
     plain(wanted_hidden, wanted_layers, 5)
     for name, measure in (("plain", plain), ("Trainer", trainer), ("plain", plain), ("Trainer", trainer)):

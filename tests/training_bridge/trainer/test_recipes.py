@@ -115,7 +115,7 @@ def test_kto_full_moves_rejected_below_accepted(make: Make, launch: Launch) -> N
     last = events(place, "step")[-1]
     assert last["reward_rejected"] < last["reward_accepted"]
     assert events(place, "labels")[0] == {
-        **events(place, "labels")[0], "accepted": 6, "rejected": 6, "has_kl": True,
+        **events(place, "labels")[0], "accepted": 6, "rejected": 6, "has_kl": True, "weight_ratio": 1.0,
     }  # fmt: skip
     assert events(place, "step")[0]["loss"] == pytest.approx(0.5, abs=1e-4)
     probes = events(place, "probe")
@@ -290,3 +290,11 @@ def test_a_half_written_checkpoint_is_never_left(make: Make, launch: Launch, mon
     assert status.reason.startswith("The disk is full (while saving)")
     assert not place.checkpoint.exists()
     assert not place.checkpoint_unfinished.exists()
+
+
+@pytest.mark.parametrize("lora_rank", [0, 2])
+def test_kto_in_bfloat16_keeps_trained_weights_in_float32(make: Make, launch: Launch, lora_rank: int) -> None:
+    place = make(method="kto", rows=kto_rows(), max_steps=2, dtype="bfloat16", lora_rank=lora_rank)
+    assert launch(place).reason == ""
+    assert {str(each.dtype) for each in weights(place.checkpoint).values()} == {"torch.float32"}
+    assert events(place, "step")[0]["loss"] == pytest.approx(0.5, abs=1e-2)

@@ -105,11 +105,24 @@ def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
     kept = [(row, item) for row, item in zip(read, encoded, strict=True) if item is not None]
     mismatched = _mismatched(job, kept)
     desirable = sum(row["label"] for row, _ in kept)
-    job.reporter.event("labels", accepted=desirable, rejected=len(kept) - desirable, has_kl=mismatched[0] is not None)
+    job.reporter.event(
+        "labels",
+        accepted=desirable,
+        rejected=len(kept) - desirable,
+        has_kl=mismatched[0] is not None,
+        weight_ratio=weight_ratio(job, accepted=desirable, rejected=len(kept) - desirable),
+    )
     return [
         Row(item=item, is_desirable=row["label"], mismatched=other)
         for (row, item), other in zip(kept, mismatched, strict=True)
     ]
+
+
+def weight_ratio(job: job.Job, *, accepted: int, rejected: int) -> float | None:
+    """w_D n_D / (w_U n_U); the paper advises 1 to 4/3. None where one side is empty."""
+    settings = job.settings
+    below = settings.undesirable_weight * rejected
+    return round(settings.desirable_weight * accepted / below, 4) if below and accepted else None
 
 
 def _mismatched(job: job.Job, kept: Sequence[tuple[dict[str, Any], data.Encoded]]) -> list[data.Encoded | None]:
