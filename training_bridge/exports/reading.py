@@ -198,12 +198,13 @@ FROM intake_output o JOIN intake_prompt p ON p.id = o.prompt_id WHERE o.id = ANY
 """
 
 
-def _prompt(text: str, messages: list[dict[str, Any]] | None, keys: Sequence[str] | None) -> PromptValue:
+def _prompt(text: str, messages: str | None, keys: Sequence[str] | None) -> PromptValue:
+    """`messages` is JSON: a plain cursor leaves it unread."""
     if keys is None:
         return text
     if not messages:
         return [{"role": "user", "content": text}]
-    return [{key: _value(message[key]) for key in keys if key in message} for message in messages]
+    return [{key: _value(message[key]) for key in keys if key in message} for message in json.loads(messages)]
 
 
 def _value(value: Any) -> str:
