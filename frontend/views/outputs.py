@@ -76,7 +76,7 @@ def _tallied(items: Iterable[Output]) -> list[tuple[Output, dict[str, int]]]:
         .values("output")
         .annotate(**{verdict: Count("pk", filter=Q(verdict=verdict)) for verdict in Judgment.Verdict.values})
     )
-    by_output: dict[int, dict[str, int]] = {row["output"]: dict(row) for row in counted}
+    by_output: dict[int, Any] = {row["output"]: row for row in counted}
     return [(item, by_output.get(item.pk, {})) for item in items]
 
 

@@ -28,8 +28,8 @@ def gzipped(path: Path) -> Path:
     return target
 
 
-def rows(path: Path, **place: int) -> list[Row]:
-    with readers.open_file(path, **place) as reader:
+def rows(path: Path, *, line: int = 0, offset: int = 0) -> list[Row]:
+    with readers.open_file(path, line=line, offset=offset) as reader:
         return list(reader)
 
 

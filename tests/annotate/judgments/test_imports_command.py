@@ -6,11 +6,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotate.campaigns.models import Campaign
+from annotate.intake import actions, queries
 from annotate.intake.models import ImportBatch, Output
 from annotate.judgments import imports
 from annotate.judgments.models import Judgment
 from tests import factories
 from tests.annotate.intake import files
+from worker.tasks import intake as tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -77,3 +79,18 @@ def test_import_outputs_continues_an_interrupted_import(
     assert "x.jsonl: continues behind line 2" in capsys.readouterr().err
     batch = ImportBatch.objects.get()
     assert (batch.state, batch.new_count, batch.known_count) == ("done", 5, 0)
+
+
+def test_tasks_import_what_was_asked_for_and_what_was_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = factories.campaign()
+    path = files.jsonl(tmp_path / "x.jsonl", [files.record(1)])
+    batch = actions.create_batch(campaign=campaign, source="api", name="x", path=path, by=None, now=factories.NOW)
+    nudged: list[int] = []
+    monkeypatch.setattr(tasks.run_import, "nudge", nudged.append)
+    monkeypatch.setattr("annotate.clock.now", lambda: factories.NOW + 2 * queries.QUIET)
+    tasks.sweep_imports()
+    assert nudged == [batch.pk]
+    tasks.run_import(batch.pk)
+    tasks.run_import(batch.pk)
+    tasks.sweep_imports()
+    assert (nudged, Output.objects.count()) == ([batch.pk], 1)

@@ -13,7 +13,7 @@ from django.db.models.functions import Substr
 
 from annotate.campaigns.models import Campaign
 from annotate.intake import actions
-from annotate.intake.models import Output
+from annotate.intake.models import ImportBatch, Output
 from annotate.judgments import imports
 from annotate.judgments.models import Judgment, Violation
 from annotate.quality import queries as quality_queries
@@ -31,7 +31,7 @@ FILES = {
 }
 
 
-def run(shared_data: Path, name: str) -> imports.ImportBatch:
+def run(shared_data: Path, name: str) -> ImportBatch:
     path = shared_data / f"{name}.jsonl.gz"
     campaign = factories.campaign()
     for expected_new in (FILES[name][0], 0):
