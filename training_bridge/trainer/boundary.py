@@ -69,6 +69,8 @@ def _set_environment() -> None:
 
 def _listen_for_sigterm(reporter: reporting.Reporter) -> None:
     def stop(*_: Any) -> None:
+        if reporter.is_finished:
+            return
         # Both: raising leaves a long load at once; the flag holds where a library swallows the exception.
         reporter.ask_to_stop()
         raise errors.Cancelled

@@ -53,6 +53,11 @@ def tokenizer(location: str) -> Any:
     try:
         loaded = transformers.AutoTokenizer.from_pretrained(location, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+        if not Path(location).exists():
+            raise errors.Refused(
+                f"The base {location} is neither a folder on this machine nor a model that could be downloaded: "
+                f"{_first_line(error)}"
+            ) from error
         raise errors.Refused(
             f"The base {location} has no tokenizer that can be loaded ({_first_line(error)}). "
             "Put its tokenizer files beside the weights."

@@ -41,6 +41,10 @@ class Reporter:
         self._thread.join()
 
     @property
+    def is_finished(self) -> bool:
+        return self._done.is_set()
+
+    @property
     def phase_name(self) -> str:
         return self._status.phase
 

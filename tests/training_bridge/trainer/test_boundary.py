@@ -55,6 +55,14 @@ def test_run_refuses_a_base_that_does_not_exist(make: Make, launch: Launch) -> N
     assert refusal(launch, place) == "The base /no/such/model does not exist on this machine."
 
 
+def test_run_refuses_a_name_that_cannot_be_downloaded(
+    make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    place = make(method="kto", rows=[ROW], location=Path("nobody/no-such-model"))
+    assert "neither a folder on this machine nor a model that could be downloaded" in refusal(launch, place)
+
+
 def test_run_refuses_a_base_without_weights(make: Make, launch: Launch, base: Path, tmp_path: Path) -> None:
     place = make(method="kto", rows=[ROW], location=without(base, tmp_path / "b", "model.safetensors"))
     assert "has no weights" in refusal(launch, place)
