@@ -7,7 +7,6 @@ would fall on either side like a fair coin: the exact McNemar test (McNemar 1947
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -79,9 +78,12 @@ def mcnemar(*, fixed: int, new: int) -> float:
     (1.0, 1.0)
     """
     trials = fixed + new
-    tail = sum(math.comb(trials, least) for least in range(min(fixed, new) + 1))
+    tail = ways = 1
+    for heads in range(min(fixed, new)):
+        ways = ways * (trials - heads) // (heads + 1)
+        tail += ways
     # Whole numbers until the last step: exact for any count, where 2.0 ** -n would be 0 beyond n = 1074.
-    return min(1.0, 2 * tail / 2**trials)
+    return min(1.0, 2 * tail / (1 << trials))
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:

@@ -31,9 +31,9 @@ def test_kill_9_of_the_trainer_then_resume_ends_in_a_checkpoint_and_its_outputs(
         base=base,
         dataset=rows.dataset(sums, ada),
         hyperparameters={
-            "max_steps": 400,
+            "max_steps": 200,
             "batch_size": 1,
-            "save_every": 5,
+            "save_every": 10,
             "anchors": 1,
             "anchor_max_new_tokens": 4,
             "device": "cpu",
