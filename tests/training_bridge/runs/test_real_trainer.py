@@ -12,7 +12,7 @@ from tests.training_bridge.runs.conftest import pid_in, wait_until
 from tests.training_bridge.runs.rows import NOW
 from training_bridge.runs import actions, folder, models
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_kill_9_of_the_trainer_then_resume_ends_in_a_checkpoint_and_its_outputs(
