@@ -5,7 +5,7 @@ from annotate.constraints.models import Constraint, ConstraintSet, SetEntry
 
 
 @admin.register(Constraint)
-class ConstraintAdmin(admin.ModelAdmin):
+class ConstraintAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["statement", "campaign", "tag_slug", "state", "member_count", "is_named_by_person"]
     list_filter = ["state", "campaign"]
     search_fields = ["statement", "tag_slug"]
@@ -14,7 +14,7 @@ class ConstraintAdmin(admin.ModelAdmin):
     show_full_result_count = False
 
 
-class SetEntryInline(admin.TabularInline):
+class SetEntryInline(admin.TabularInline):  # type: ignore[type-arg]
     model = SetEntry
     fields = readonly_fields = ["constraint", "statement", "tag_slug", "kind"]
     can_delete = False
@@ -25,7 +25,7 @@ class SetEntryInline(admin.TabularInline):
 
 
 @admin.register(ConstraintSet)
-class ConstraintSetAdmin(admin.ModelAdmin):
+class ConstraintSetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Approved sets never change: they can be read here, nothing else."""
 
     list_display = ["campaign", "revision", "approved_by", "approved_at"]

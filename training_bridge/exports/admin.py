@@ -5,7 +5,7 @@ from training_bridge.exports.models import DatasetVersion
 
 
 @admin.register(DatasetVersion)
-class DatasetVersionAdmin(admin.ModelAdmin):
+class DatasetVersionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Versions are made on their page and by the API; here they can be read."""
 
     list_display = ["campaign", "version", "format", "state", "rows_done", "requested_by", "requested_at", "ready_at"]
