@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def _upload(request: doors.Request, campaign: Campaign) -> HttpResponse:
             raise UploadRefused("Choose a file.", field="file")
         batches = [_request(request, campaign, upload) for upload in uploads]
     except RuleError as error:
-        return _page(request, campaign, error=error, status=422)
+        return _page(request, campaign, error=error, typed=request.POST, status=422)
     if len(batches) > 1:
         messages.success(request, f"{len(batches)} files are being imported.")
         return HttpResponseRedirect(reverse("import", args=[campaign.slug]))
@@ -139,9 +140,13 @@ def _refused(request: doors.Request, batch: ImportBatch) -> dict[str, Any]:
 
 
 def _page(
-    request: doors.Request, campaign: Campaign, *, error: RuleError | None = None, status: int = 200
+    request: doors.Request,
+    campaign: Campaign,
+    *,
+    error: RuleError | None = None,
+    typed: Mapping[str, Any] | None = None,
+    status: int = 200,
 ) -> HttpResponse:
-    typed = request.POST if error and request.method == "POST" and error.field != "file" else {}
     return doors.render(
         request,
         "imports.html",
@@ -150,7 +155,7 @@ def _page(
         status=status,
         page=paging.by_id(queries.batches(campaign=campaign), request, size=BATCHES_SHOWN),
         error=error,
-        typed=typed,
+        typed=typed or {},
         purposes=ImportBatch.Purpose.choices,
         max_bytes=settings.UPLOAD_MAX_BYTES,
     )

@@ -57,8 +57,9 @@ def test_import_keeps_the_upload_under_a_name_of_ours_and_asks_for_its_import(se
 
 def test_import_of_a_file_of_no_accepted_kind_says_what_it_is_and_keeps_nothing(settings: Any) -> None:
     campaign = factories.campaign()
-    answer = upload(visitor(campaign), campaign, SimpleUploadedFile("x.jsonl", b"PK\x03\x04zip"))
+    answer = upload(visitor(campaign), campaign, SimpleUploadedFile("x.jsonl", b"PK\x03\x04zip"), namespace="my lab")
     assert answer.status_code == 422
+    assert 'value="my lab"' in answer.content.decode()
     assert "x.jsonl: the file is a zip archive" in answer.content.decode()
     assert ImportBatch.objects.count() == 0
     assert list(settings.UPLOADS.iterdir()) == []
