@@ -149,10 +149,8 @@ def _marks(
 _VIOLATIONS = """
 SELECT v.judgment_id, v.id, t.slug, v.severity, v.start, v."end", e.setentry_id
 FROM judgments_violation v JOIN campaigns_tag t ON t.id = v.tag_id
-LEFT JOIN (
-    SELECT ev.violation_id, ev.setentry_id FROM constraints_setentry_violations ev
-    JOIN constraints_setentry s ON s.id = ev.setentry_id AND s.constraint_set_id = %(constraint_set)s
-) e ON e.violation_id = v.id
+LEFT JOIN constraints_setentry_violations e ON e.violation_id = v.id
+  AND e.setentry_id = ANY(ARRAY(SELECT id FROM constraints_setentry WHERE constraint_set_id = %(constraint_set)s))
 WHERE v.judgment_id = ANY(%(judgments)s) ORDER BY v.id
 """
 
