@@ -29,6 +29,7 @@ _at_exit = contextlib.ExitStack()
 def _make_home() -> Path:
     home = Path(tempfile.mkdtemp(prefix="negativa-test-", dir="/tmp"))
     home.chmod(0o711)  # the database's user must pass through
+    (home / "static").mkdir()
     return home
 
 

@@ -89,3 +89,11 @@ def test_messages_are_acknowledged_after_the_work_and_taken_one_by_one() -> None
     assert app.conf.worker_prefetch_multiplier == 1
     assert app.conf.accept_content == ["json"]
     assert app.conf.task_ignore_result
+
+
+def test_worker_that_is_told_nothing_takes_every_queue() -> None:
+    assert set(app.amqp.queues.consume_from) == {"celery", "runs"}
+    assert app.amqp.router.route({}, "worker.tasks.runs.advance")["queue"].name == "runs"
+    assert (
+        app.amqp.router.route({}, "worker.tasks.exports.build").get("queue", app.amqp.queues["celery"]).name == "celery"
+    )
