@@ -79,7 +79,7 @@ def _context(run: models.DemoRun | None) -> dict[str, Any]:
 
 def _step(step: steps.Step, run: models.DemoRun, url: str) -> dict[str, Any]:
     is_done = step.key in run.notes
-    is_now = not is_done and step.key == run.step
+    is_now = not is_done and step.key == (run.step or steps.KEYS[0])
     return {
         "title": step.title,
         "note": run.notes.get(step.key, ""),

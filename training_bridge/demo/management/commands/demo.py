@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import time
+import uuid
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -12,6 +14,8 @@ from rich.text import Text
 
 from annotate import clock, errors
 from training_bridge.demo import actions, models, queries, screen, sizes, story, telling
+
+POLL_SECONDS = 1.0
 
 
 class Command(BaseCommand):
@@ -52,7 +56,7 @@ class Command(BaseCommand):
 
 def _tell(run: models.DemoRun, console: Console) -> models.DemoRun:
     """Tell the demo and keep its row; whatever ends the story early is written there as the reason."""
-    claim = actions.take(run_id=run.pk, now=clock.now())
+    claim = _claimed(run, console)
     reason = "It ended without saying why; see the server's log."
     try:
         with screen.Screen(console=console) as shown:
@@ -75,6 +79,25 @@ def _tell(run: models.DemoRun, console: Console) -> models.DemoRun:
         actions.stop(run_id=run.pk, claim=claim, reason=reason, now=clock.now())
     run.refresh_from_db()
     return run
+
+
+def _claimed(run: models.DemoRun, console: Console) -> uuid.UUID:
+    """Become the process that tells it. One that is told by another is left alone while that one is heard of.
+
+    Raises DemoRunning.
+    """
+    try:
+        return actions.take(run_id=run.pk, now=clock.now())
+    except actions.DemoRunning:
+        console.print(Text("Another process has begun this demo; looking whether it is alive …"))
+    heard_at = run.heartbeat_at
+    while not actions.stop_silent(now=clock.now()):
+        time.sleep(POLL_SECONDS)
+        run.refresh_from_db()
+        if run.heartbeat_at != heard_at or run.state != models.DemoRun.State.RUNNING:
+            raise actions.DemoRunning("Another process is telling this demo just now. Watch it on the page /demo/.")
+    again = actions.request(seed=run.seed, size=run.size, by=None, now=clock.now())
+    return actions.take(run_id=again.pk, now=clock.now())
 
 
 def _say_where(run: models.DemoRun, console: Console) -> None:
