@@ -93,7 +93,8 @@ def submit(  # noqa: PLR0913 - what a judgment is made of
 def save_draft(*, token: uuid.UUID, annotator: User, payload: Mapping[str, Any], version: int, now: datetime) -> Draft:
     """Keep what is marked so far. `version` is the one the change was made on: 0 when there was none yet.
 
-    The lease runs its full time from now. Raises DraftChanged when another tab saved in between, NotFound for a lease
+    The same change again, as a page sends it that was left while saving, changes nothing. The lease runs its full time
+    from now. Raises DraftChanged when another tab saved in between, NotFound for a lease
     that is not theirs, RuleError when the draft is too large.
     """
     if len(json.dumps(payload)) > DRAFT_LIMIT_BYTES:
@@ -101,6 +102,8 @@ def save_draft(*, token: uuid.UUID, annotator: User, payload: Mapping[str, Any],
     lease = queue_actions.hold(token=token, annotator=annotator)
     draft = queries.draft_of(lease=lease)
     stored = draft.version if draft else 0
+    if draft and stored == version + 1 and draft.payload == payload:
+        return draft
     if stored != version:
         raise DraftChanged(
             "This output was changed in another tab or on another device. Reload the page to see the newer marks.",

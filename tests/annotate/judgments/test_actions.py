@@ -219,6 +219,15 @@ def test_save_draft_refuses_a_stale_version(campaign: Campaign, ada: User) -> No
     assert Draft.objects.get().payload == {"v": 1}
 
 
+def test_save_draft_twice_equals_once(campaign: Campaign, ada: User) -> None:
+    lease = leased(campaign, ada)
+    versions = [
+        actions.save_draft(token=lease.token, annotator=ada, payload={"v": 1}, version=0, now=NOW).version
+        for _ in range(2)
+    ]
+    assert versions == [1, 1]
+
+
 def test_save_draft_who_may_not_and_how_much(campaign: Campaign, ada: User) -> None:
     lease = leased(campaign, ada)
     with pytest.raises(NotFound):
