@@ -16,7 +16,8 @@ class ConstraintAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 class SetEntryInline(admin.TabularInline):  # type: ignore[type-arg]
     model = SetEntry
-    fields = readonly_fields = ["constraint", "statement", "tag_slug", "kind"]
+    fields = ["constraint", "statement", "tag_slug", "kind"]
+    readonly_fields = ["constraint", "statement", "tag_slug", "kind"]
     can_delete = False
     extra = 0
 

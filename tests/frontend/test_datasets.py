@@ -106,7 +106,7 @@ def test_version_page_of_every_state(page: Client, campaign: Campaign, admin: Us
 
 def test_download_streams_the_file(page: Client, campaign: Campaign, admin: User) -> None:
     made = ready(campaign, admin)
-    answer = page.get("/c/helpdesk/datasets/1/files/train.jsonl")
+    answer: Any = page.get("/c/helpdesk/datasets/1/files/train.jsonl")
     assert b"".join(answer.streaming_content) == (Path(made.folder) / "train.jsonl").read_bytes()
     assert answer["Content-Disposition"] == 'attachment; filename="helpdesk-v1-train.jsonl"'
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -284,7 +285,7 @@ def test_changes_says_what_approval_would_change(campaign: Campaign, admin: User
 
 
 @pytest.mark.parametrize("model", [ConstraintSet, SetEntry])
-def test_approved_sets_never_change(campaign: Campaign, admin: User, model: type) -> None:
+def test_approved_sets_never_change(campaign: Campaign, admin: User, model: Any) -> None:
     dates, _ = grouped(campaign)
     actions.accept(constraint=dates, by=admin, now=NOW)
     actions.approve(campaign=campaign, by=admin, now=NOW)

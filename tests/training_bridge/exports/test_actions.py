@@ -35,8 +35,9 @@ def clock() -> datetime:
 
 @pytest.fixture(autouse=True)
 def home(settings: Any, tmp_path: Path) -> Path:
-    settings.DATASETS = tmp_path / "datasets"
-    return settings.DATASETS
+    folder = tmp_path / "datasets"
+    settings.DATASETS = folder
+    return folder
 
 
 @pytest.fixture
