@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 if TYPE_CHECKING:  # this file is read before Django has its settings
     from annotate.accounts.models import User
@@ -76,7 +76,7 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Open]:
         page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
         page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
         page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 500 else None)
-        page.on("dialog", lambda dialog: (wrong.append(f"a dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("dialog", lambda dialog: _dismiss(dialog, wrong))
         page.goto(path)
         return page
 
@@ -84,6 +84,11 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert wrong == []
+
+
+def _dismiss(dialog: Dialog, wrong: list[str]) -> None:
+    wrong.append(f"a dialog: {dialog.message}")
+    dialog.dismiss()
 
 
 def _session(user: User, url: str) -> Any:

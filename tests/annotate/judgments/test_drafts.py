@@ -1,4 +1,5 @@
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ def problems(draft: ViolationDraft, rules: Rules | None = None, text: str = TEXT
     return [str(problem) for problem in drafts.check([draft], text, [rules or Rules()])]
 
 
-def span(start: int | None, end: int | None, **more: str) -> ViolationDraft:
+def span(start: int | None, end: int | None, **more: Any) -> ViolationDraft:
     return ViolationDraft(tag_slug="invented", scope="span", severity="major", start=start, end=end, **more)
 
 
