@@ -55,6 +55,7 @@ MORE = (
     Setting("lr_schedule", "Rate over time", "After the warm-up.", options=spec.SCHEDULES),
     Setting("warmup_steps", "Warm-up steps", "The rate rises from 0 over these."),
     Setting("max_length", "Longest row", "Prompt and completion, in tokens. Longer completions lose their end."),
+    Setting("max_prompt_length", "Longest prompt", "In tokens; a longer one loses its beginning. 0: never."),
     Setting("weight_decay", "Weight decay", ""),
     Setting("max_grad_norm", "Gradient clipping", "0: none."),
     Setting("lora_alpha", "LoRA alpha", "Scale of the adapter."),

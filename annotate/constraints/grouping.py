@@ -13,6 +13,7 @@ Everything is done in the order of the texts, so the order of the input changes 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
@@ -26,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.cluster import hierarchy
-from sklearn.feature_extraction.text import HashingVectorizer
 
 SAMPLE = 3000
 CHUNK = 4096
@@ -160,24 +160,22 @@ class _Space:
         return _unit(sparse.hstack(parts, format="csr"))
 
 
-_WORDS = HashingVectorizer(
-    analyzer="word",
-    token_pattern=r"(?u)\w+|[^\w\s]",  # noqa: S106 - tokens of text
-    ngram_range=(1, 2),
-    n_features=2**18,
-    alternate_sign=False,
-    norm=None,
-)
-_CHARACTERS = HashingVectorizer(
-    analyzer="char_wb", ngram_range=(3, 4), n_features=2**18, alternate_sign=False, norm=None
-)
+@functools.cache
+def _vectorisers() -> tuple[Any, Any]:
+    """Count words and pairs of them, and runs of three and four characters. Imported late: it takes two seconds."""
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = {"n_features": 2**18, "alternate_sign": False, "norm": None}
+    words = {"analyzer": "word", "token_pattern": r"(?u)\w+|[^\w\s]", "ngram_range": (1, 2)}
+    characters = {"analyzer": "char_wb", "ngram_range": (3, 4)}
+    return HashingVectorizer(**words, **hashing), HashingVectorizer(**characters, **hashing)
 
 
 def _counted(name: str, texts: Sequence[Text]) -> Matrix:
     """Return the damped counts of word and character n-grams of one field, both kinds weighing the same."""
     column = [getattr(text, name) for text in texts]
     parts = []
-    for vectoriser in (_WORDS, _CHARACTERS):
+    for vectoriser in _vectorisers():
         counts = vectoriser.transform(column)
         counts.data = 1.0 + np.log(counts.data)
         parts.append(_unit(counts))

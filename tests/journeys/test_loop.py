@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -26,8 +28,10 @@ from annotate.judgments.models import Judgment
 from annotate.queue import actions as queue
 from tests import factories
 from tests.training_bridge.trainer import toys
+from training_bridge.demo import model_files, sizes
 from training_bridge.exports import actions as exports
 from training_bridge.exports.models import DatasetVersion
+from training_bridge.formats import rundir
 from training_bridge.runs import actions as runs
 from training_bridge.runs.models import Checkpoint, Run
 
@@ -96,7 +100,7 @@ def _train(campaign: Campaign, admin: User, base: Checkpoint, dataset: DatasetVe
         base=base,
         dataset=dataset,
         hyperparameters={**BRIEF, **more},
-        sampling={"count": 5, "max_new_tokens": 4},
+        sampling={"count": 5, "max_new_tokens": 8},
         by=admin,
         now=clock.now(),
     )
@@ -129,10 +133,8 @@ def test_a_rejection_becomes_a_checkpoint_whose_outputs_come_back(tmp_path: Path
 
 def test_a_real_file_goes_the_whole_way(shared_data: Path, tmp_path: Path) -> None:
     """fgrlhf_dev: long prompts, 500 external judgments, missing information; 20 steps of each method."""
-    from training_bridge.demo import model_files, sizes
-
     admin = factories.superuser("ada")
-    campaign = factories.campaign("questions", by=admin, tags=())
+    campaign = factories.campaign("questions", by=admin)
     batch = _import(campaign, admin, shared_data / "fgrlhf_dev.jsonl.gz", make_tags=True, namespace="fgrlhf_dev")
     assert (batch.new_count, batch.judgment_count, batch.refused_count) == (500, 500, 0)
     approved = _approve(campaign, admin)
@@ -146,14 +148,14 @@ def test_a_real_file_goes_the_whole_way(shared_data: Path, tmp_path: Path) -> No
     before = Output.objects.filter(campaign=campaign).count()
     for format in ("kto", "d2o"):
         dataset = _dataset(campaign, admin, approved, format)
-        run = _train(campaign, admin, base, dataset, max_steps=20, max_length=256, save_every=0)
+        run = _train(campaign, admin, base, dataset, max_steps=20, max_length=512, max_prompt_length=256, save_every=0)
         assert run.state == "succeeded", run.reason
-        assert run.step == 20
+        steps = [
+            event["step"] for event in rundir.RunDir(path=Path(run.folder)).read_events() if event["kind"] == "step"
+        ]
+        assert steps == list(range(1, 21))
     assert Output.objects.filter(campaign=campaign).count() > before
 
 
 def _run_trainer(folder: Path) -> None:
-    import subprocess
-    import sys
-
     subprocess.run([sys.executable, "-m", "training_bridge.trainer", str(folder)], check=True, timeout=100)

@@ -43,6 +43,8 @@ class Hyperparameters:
       stays (`constant`).
     * `max_length` is in tokens, prompt and completion together. A longer row loses the end of its completion; a row
       whose prompt alone fills it is dropped. Both are counted in the run's events.
+    * `max_prompt_length`: a prompt of more tokens loses its beginning (not its beginning-of-text token), in training
+      and in sampling alike; the run's events count them. 0 leaves prompts whole.
     * `span_mask`: a rejected row that has spans is penalised on the tokens inside them only.
     * `retain_weight` times the mean negative log-likelihood of accepted rows (KTO) or anchors (D2O) is added.
     * `lora_rank` 0 trains all weights. `dtype` bfloat16 computes under autocast; all weights that are trained stay
@@ -59,6 +61,7 @@ class Hyperparameters:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     max_length: int = 1024
+    max_prompt_length: int = 0
     seed: int = 0
     beta: float = 0.1
     alpha: float = 0.1
@@ -163,6 +166,7 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "weight_decay": (0, None),
     "max_grad_norm": (0, None),
     "max_length": (2, None),
+    "max_prompt_length": (0, None),
     "beta": (0, None),
     "alpha": (0, None),
     "desirable_weight": (0, None),

@@ -18,6 +18,7 @@ from annotate import errors
 from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
+from annotate.constraints import actions as constraint_actions
 from annotate.constraints.models import ConstraintSet
 from annotate.intake.models import ImportBatch
 from annotate.judgments.models import Judgment
@@ -178,19 +179,24 @@ def new_judgment_count(schedule: models.Schedule) -> int:
 
 
 def _decide(schedule: models.Schedule, firing: models.ScheduleFiring, *, now: datetime) -> None:
-    constraint_set = ConstraintSet.objects.filter(campaign=schedule.campaign_id).order_by("-revision").first()
+    """Request a dataset of what is accepted now: members that joined since the last approval are in it.
+
+    The first set must have been approved by a person; a newer revision is recorded under whoever made the schedule.
+    """
+    approved = ConstraintSet.objects.filter(campaign=schedule.campaign_id).order_by("-revision").first()
     if firing.new_judgment_count < schedule.min_new_judgments:
         _close(
             firing, State.NOT_ENOUGH, now, f"{firing.new_judgment_count} new of {schedule.min_new_judgments} wanted."
         )
-    elif constraint_set is None:
+    elif approved is None:
         _close(firing, State.FAILED, now, "The campaign has no approved constraint set. Approve one, then it will run.")
     else:
         try:
             with transaction.atomic():
+                by = schedule.created_by or approved.approved_by
                 firing.dataset = export_actions.request(
                     campaign=schedule.campaign,
-                    constraint_set=constraint_set,
+                    constraint_set=constraint_actions.renew(campaign=schedule.campaign, by=by, now=now),
                     format=schedule.method,
                     by=schedule.created_by,
                     now=now,

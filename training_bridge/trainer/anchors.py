@@ -28,7 +28,8 @@ def sample(*, job: job.Job, policy: models.Policy, rejected: Mapping[str, set[st
     """
     settings = job.settings
     kept = _read(job)
-    ids = {key: data.prompt_ids(policy.tokenizer, json.loads(key)) for key in rejected}
+    longest = settings.max_prompt_length
+    ids = {key: data.prompt_ids(policy.tokenizer, json.loads(key), at_most=longest) for key in rejected}
     order = sorted(rejected, key=lambda key: (len(ids[key]), key))
     size = max(1, DRAWS_PER_BATCH // settings.anchors)
     job.reporter.phase("anchors", total_steps=len(order))

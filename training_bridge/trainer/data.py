@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from training_bridge.formats import rows
+from training_bridge.formats import rows, spec
 from training_bridge.trainer import errors, job
 
 CHUNK = 1000
@@ -52,6 +52,7 @@ class Counts:
     read: int = 0
     kept: int = 0
     truncated: int = 0
+    shortened_prompts: int = 0
     dropped_long_prompt: int = 0
     dropped_empty: int = 0
     dropped_all_masked: int = 0
@@ -72,18 +73,31 @@ def prompt_text(tokenizer: Any, prompt: rows.PromptValue) -> str:
     return rendered
 
 
-def prompt_ids(tokenizer: Any, prompt: rows.PromptValue) -> list[int]:
-    """The prompt's token ids exactly as training and sampling both use them; never an end-of-text at the end."""
+def prompt_ids(tokenizer: Any, prompt: rows.PromptValue, *, at_most: int = 0) -> list[int]:
+    """The prompt's token ids exactly as training and sampling both use them; never an end-of-text at the end.
+
+    `at_most` is the run's max_prompt_length; see `shortened`.
+    """
     text = prompt_text(tokenizer, prompt)
-    return _without_eos(tokenizer, tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
+    ids = _without_eos(tokenizer, tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
+    return shortened(tokenizer, ids, at_most=at_most)
+
+
+def shortened(tokenizer: Any, ids: list[int], *, at_most: int) -> list[int]:
+    """The last `at_most` of a prompt's token ids (0: all), the beginning-of-text token kept where there is one."""
+    if not at_most or len(ids) <= at_most:
+        return ids
+    first = ids[:1] if ids[0] == tokenizer.bos_token_id else []
+    return first + ids[len(ids) - at_most + len(first) :]
 
 
 def encode(*, job: job.Job, tokenizer: Any, pairs: Sequence[Pair], event: str = "rows") -> list[Encoded | None]:
     """Encode in order; None where a row was dropped. The event `event` says how many and why.
 
-    Policy: a completion that does not fit loses its end (and gets no end-of-text); a row whose prompt leaves room for
-    no completion token is dropped, and so is one whose spans cover no token that is left. Raises Refused when spans
-    are asked for and the tokenizer cannot say where its tokens lie in the text, and when no row is left.
+    Policy: a prompt over max_prompt_length loses its beginning; a completion that does not fit loses its end (and gets
+    no end-of-text); a row whose prompt leaves room for no completion token is dropped, and so is one whose spans cover
+    no token that is left. Raises Refused when spans are asked for and the tokenizer cannot say where its tokens lie in
+    the text, and when no row is left.
     """
     if any(pair.spans for pair in pairs) and not tokenizer.is_fast:
         raise errors.Refused(
@@ -93,19 +107,21 @@ def encode(*, job: job.Job, tokenizer: Any, pairs: Sequence[Pair], event: str = 
     counts = Counts()
     found: list[Encoded | None] = []
     for chunk in _chunks(pairs, CHUNK):
-        found.extend(_encode_chunk(tokenizer, chunk, job.settings.max_length, counts))
+        found.extend(_encode_chunk(tokenizer, chunk, job.settings, counts))
         job.reporter.check()
     job.reporter.event(event, **dataclasses.asdict(counts))
     if not counts.kept:
         raise errors.Refused(
             f"No row can be trained on. Of {counts.read}, {counts.dropped_long_prompt} have a prompt of max_length "
-            f"({job.settings.max_length}) tokens or more, {counts.dropped_empty} are empty, and the spans of "
-            f"{counts.dropped_all_masked} cover no token that is left."
+            f"({job.settings.max_length}) tokens or more (max_prompt_length would shorten them), "
+            f"{counts.dropped_empty} are empty, and the spans of {counts.dropped_all_masked} cover no token left."
         )
     return found
 
 
-def _encode_chunk(tokenizer: Any, pairs: Sequence[Pair], max_length: int, counts: Counts) -> list[Encoded | None]:
+def _encode_chunk(
+    tokenizer: Any, pairs: Sequence[Pair], settings: spec.Hyperparameters, counts: Counts
+) -> list[Encoded | None]:
     prompts = [prompt_text(tokenizer, pair.prompt) for pair in pairs]
     specials = [isinstance(pair.prompt, str) for pair in pairs]
     heads = _ids_of(tokenizer, prompts, specials)
@@ -115,7 +131,9 @@ def _encode_chunk(tokenizer: Any, pairs: Sequence[Pair], max_length: int, counts
     encoded: list[Encoded | None] = []
     for pair, prompt, special, head, whole in zip(pairs, prompts, specials, heads, wholes, strict=True):
         tail = _tail(tokenizer, pair, prompt, special, head, whole)
-        encoded.append(_row(tokenizer, pair, head, tail, max_length, counts))
+        kept = shortened(tokenizer, head, at_most=settings.max_prompt_length)
+        counts.shortened_prompts += len(kept) < len(head)
+        encoded.append(_row(tokenizer, pair, kept, tail, settings.max_length, counts))
     return encoded
 
 

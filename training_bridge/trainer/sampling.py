@@ -80,7 +80,7 @@ def _draws(job: job.Job, policy: models.Policy, settings: spec.Sampling) -> list
             raise errors.Refused(
                 f"data/prompts.jsonl, line {number + 1}: prompt is missing, empty or of the wrong type."
             )
-        ids = data.prompt_ids(policy.tokenizer, prompt)
+        ids = data.prompt_ids(policy.tokenizer, prompt, at_most=job.settings.max_prompt_length)
         if not ids:
             raise errors.Refused(f"data/prompts.jsonl, line {number + 1}: the tokenizer makes no token of this prompt.")
         name = row.get("id")

@@ -150,3 +150,26 @@ def test_encode_of_messages_and_text_together(encode: Callable[..., list[data.En
         tokenizer,
     )
     assert items[0].ids == items[1].ids
+
+
+def test_shortened_keeps_the_end_of_a_prompt_and_its_beginning_of_text() -> None:
+    tokenizer = toys.character_tokenizer()
+    ids = data.prompt_ids(tokenizer, "abcdefgh")
+    assert data.shortened(tokenizer, ids, at_most=3) == data.prompt_ids(tokenizer, "fgh")
+    assert data.shortened(tokenizer, ids, at_most=0) == data.shortened(tokenizer, ids, at_most=8) == ids
+    tokenizer.bos_token = "a"
+    assert data.shortened(tokenizer, ids, at_most=3) == data.prompt_ids(tokenizer, "agh")
+
+
+def test_encode_shortens_prompts_as_sampling_does_and_counts_them(
+    make: Callable[..., rundir.RunDir], job_of: JobOf
+) -> None:
+    place = make(method="kto", max_length=8, max_prompt_length=4)
+    tokenizer = toys.character_tokenizer()
+    pairs = [data.Pair(prompt="abcdefgh", completion="ijk", spans=[span(1, 2)]), data.Pair(prompt="ab", completion="c")]
+    found = data.encode(job=job_of(place), tokenizer=tokenizer, pairs=pairs)
+    assert found[0] is not None
+    assert found[0].ids[: found[0].prompt_length] == data.prompt_ids(tokenizer, "abcdefgh", at_most=4)
+    assert found[0].mask == [0.0, 1.0, 0.0, 0.0]
+    [event] = [event for event in place.read_events() if event["kind"] == "rows"]
+    assert event["shortened_prompts"] == 1

@@ -96,7 +96,7 @@ def _rows(
     usable: Sequence[tuple[dict[str, Any], data.Encoded]],
     sampled: Mapping[str, list[anchors.Anchor]],
 ) -> list[Row]:
-    """The anchors of a prompt are encoded once and shared by its rows."""
+    """The anchors of a prompt are encoded once and shared by its rows; a row that lost an anchor is left out."""
     prompts = {anchors.key_of(row["prompt"]): row["prompt"] for row, _ in usable}
     answers = [
         data.Pair(prompt=prompt, completion=each["text"], ended=each["ended"])
@@ -105,4 +105,5 @@ def _rows(
     ]
     said = iter(data.encode(job=job, tokenizer=policy.tokenizer, pairs=answers, event="anchor_rows"))
     by_prompt = {key: [item for item in (next(said) for _ in sampled[key]) if item is not None] for key in prompts}
-    return [Row(rejected=item, anchors=by_prompt[anchors.key_of(row["prompt"])]) for row, item in usable]
+    rows = [Row(rejected=item, anchors=by_prompt[anchors.key_of(row["prompt"])]) for row, item in usable]
+    return [row for row in rows if len(row.anchors) == job.settings.anchors]
