@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
+from django.db.models import Count
 from django_celery_beat.models import PeriodicTask
 
 from annotate import errors
@@ -243,6 +244,20 @@ class TestFire:
         assert firing is not None
         assert firing.state == State.FAILED
         assert "approved constraint set" in firing.reason
+
+    def test_trains_on_rejections_that_joined_since_the_approval(
+        self, schedule: models.Schedule, sums: Campaign, approved: None
+    ) -> None:
+        from annotate.constraints import actions as constraint_actions
+
+        judge(sums, 3)
+        constraint_actions.regroup(campaign_id=sums.pk, now=at(1))
+        firing = fire(schedule, at(2))
+        assert firing is not None
+        assert firing.dataset is not None
+        assert firing.dataset.constraint_set.revision == 2
+        members = firing.dataset.constraint_set.entries.aggregate(count=Count("violations"))["count"]
+        assert members == 6
 
     def test_is_not_due_before_it_was_made_or_while_it_is_off(
         self, schedule: models.Schedule, ada: User, approved: None
