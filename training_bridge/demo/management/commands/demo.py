@@ -33,8 +33,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(file=cast(IO[str], self.stdout))
         signal.signal(signal.SIGTERM, _stop)
-        # For the trainers it starts. A model this small gains nothing from a second thread and loses much when the cores
-        # are busy; and the sums, so the samples, are then the same however many cores there are.
+        # For the trainers it starts. A model this small gains nothing from a second thread and loses much when the
+        # cores are busy; and the sums, so the samples, are then the same however many cores there are.
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         try:
             run = self._run(options)
