@@ -25,15 +25,16 @@ def start(*, run_id: int) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     try:
         with log.open("ab") as output:
-            subprocess.Popen(
-                [sys.executable, str(base / "manage.py"), "demo", "--demo-run", str(run_id)],
+            # It forks, so that init and not this server waits for the demo's end: no zombie is left.
+            subprocess.run(
+                ["setsid", "--fork", sys.executable, str(base / "manage.py"), "demo", "--demo-run", str(run_id)],
                 cwd=base,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
+                check=True,
             )
-    except OSError as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         raise CannotStart(f"The demo's process could not be started: {error}") from error
 
 
