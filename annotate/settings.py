@@ -31,6 +31,7 @@ class Environment(BaseSettings):
     time_zone: str = Field(default="UTC", validation_alias="TZ_NAME")
     static_root: Path | None = Field(default=None, validation_alias="NEGATIVA_STATIC_ROOT")
     trainer_python: str = Field(default="", validation_alias="NEGATIVA_TRAINER_PYTHON")
+    trainer_concurrency: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_CONCURRENCY")
     upload_max_bytes: int = Field(default=4 * 1024**3, gt=0, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
     worker_concurrency: int = Field(default=2, ge=1, validation_alias="NEGATIVA_WORKER_CONCURRENCY")
     broker_visibility_seconds: int = Field(default=60, ge=15, validation_alias="NEGATIVA_BROKER_VISIBILITY_SECONDS")
@@ -91,8 +92,8 @@ UPLOADS = HOME / "uploads"
 DATASETS = HOME / "datasets"
 RUNS = HOME / "runs"
 TRAINER_PYTHON = ENV.trainer_python
+TRAINER_CONCURRENCY = ENV.trainer_concurrency
 UPLOAD_MAX_BYTES = ENV.upload_max_bytes
-LAUNCHERS = ("process",)
 
 INSTALLED_APPS = [
     "annotate.accounts",

@@ -56,7 +56,7 @@ def _admit(run_id: int, *, now: datetime) -> bool:
     run = models.Run.objects.select_for_update().get(pk=run_id)
     if run.state != states.REQUESTED:
         return False
-    places = getattr(settings, "TRAINER_CONCURRENCY", 1)
+    places = settings.TRAINER_CONCURRENCY
     taken = models.Run.objects.filter(launcher=run.launcher, state__in=states.ON_MACHINE).count()
     ahead = models.Run.objects.filter(launcher=run.launcher, state=states.REQUESTED, pk__lt=run.pk).count()
     if taken + ahead >= places:
