@@ -9,7 +9,7 @@ from typing import cast
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 
 from annotate.accounts.models import User
-from annotate.campaigns.models import Campaign, CampaignInvitation, Membership, TagSet
+from annotate.campaigns.models import Campaign, CampaignInvitation, Membership, Tag, TagSet
 from annotate.errors import NotAllowed, NotFound
 
 
@@ -63,6 +63,12 @@ def current_tag_set(*, campaign: Campaign) -> TagSet:
     if tag_set is None:
         raise NotFound(f"{campaign.name} has no tag set yet. Save one on its Tags page.")
     return tag_set
+
+
+def tags_by_slug(*, campaign: Campaign) -> dict[str, Tag]:
+    """Every tag the campaign ever had, as the newest tag set that has it names it."""
+    newest = Tag.objects.filter(tag_set__campaign=campaign).order_by("slug", "-tag_set__version").distinct("slug")
+    return {tag.slug: tag for tag in newest}
 
 
 def tag_set_version(*, campaign: Campaign, version: int) -> TagSet:

@@ -86,15 +86,15 @@ def regroup(*, campaign_id: int, now: datetime, wait: bool = True) -> Regrouped:
 
 
 @transaction.atomic
-def rename(*, constraint: Constraint, statement: str, by: User | None, now: datetime) -> Constraint:
-    """Say the prohibition in a person's words. Sweeps keep them."""
+def rename(*, constraint: Constraint, statement: str, by: User, now: datetime) -> Constraint:
+    """Say the prohibition in somebody's words. Sweeps keep them, and the statement says whose they are."""
     checked = _statement(statement)
     found = _locked(constraint.campaign_id, [constraint.pk])[0]
-    if found.statement == checked and found.is_named_by_person:
+    if found.statement == checked and found.named_by_id is not None:
         return found
     before = found.statement
-    found.statement, found.is_named_by_person, found.updated_at = checked, True, now
-    found.save(update_fields=["statement", "is_named_by_person", "updated_at"])
+    found.statement, found.named_by, found.updated_at = checked, by, now
+    found.save(update_fields=["statement", "named_by", "updated_at"])
     _record(by, "rename", found, now, {"before": before, "after": checked})
     return found
 
@@ -122,7 +122,7 @@ def merge(*, into: Constraint, others: Iterable[Constraint], by: User | None, no
 
 @transaction.atomic
 def split(
-    *, constraint: Constraint, violation_ids: Iterable[int], statement: str, by: User | None, now: datetime
+    *, constraint: Constraint, violation_ids: Iterable[int], statement: str, by: User, now: datetime
 ) -> Constraint:
     """Move some members into a new candidate. Without a statement one is drafted from the members."""
     source = _locked(constraint.campaign_id, [constraint.pk])[0]
@@ -134,7 +134,7 @@ def split(
         tag_slug=source.tag_slug,
         kind=source.kind,
         statement=_statement(statement) if statement.strip() else _drafted(source, medoid),
-        is_named_by_person=bool(statement.strip()),
+        named_by=by if statement.strip() else None,
         medoid_id=medoid,
         created_at=now,
         updated_at=now,

@@ -6,11 +6,11 @@ from annotate.constraints.models import Constraint, ConstraintSet, SetEntry
 
 @admin.register(Constraint)
 class ConstraintAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ["statement", "campaign", "tag_slug", "state", "member_count", "is_named_by_person"]
+    list_display = ["statement", "campaign", "tag_slug", "state", "member_count", "named_by"]
     list_filter = ["state", "campaign"]
     search_fields = ["statement", "tag_slug"]
-    raw_id_fields = ["campaign", "medoid", "merged_into"]
-    list_select_related = ["campaign"]
+    raw_id_fields = ["campaign", "medoid", "merged_into", "named_by"]
+    list_select_related = ["campaign", "named_by"]
     show_full_result_count = False
 
 

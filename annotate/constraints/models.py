@@ -15,10 +15,10 @@ class ConstraintQuerySet(models.QuerySet["Constraint"]):
         return self.exclude(state=Constraint.State.RETIRED)
 
     def unsettled(self) -> Self:
-        """Only what no person has touched: the sweep may take these apart and group their members anew."""
+        """Only what nobody has touched: the sweep may take these apart and group their members anew."""
         merged = Constraint.objects.filter(merged_into=OuterRef("pk"))
         pinned = Member.objects.filter(constraint=OuterRef("pk"), is_pinned=True)
-        return self.filter(~Exists(merged), ~Exists(pinned), state=Constraint.State.CANDIDATE, is_named_by_person=False)
+        return self.filter(~Exists(merged), ~Exists(pinned), state=Constraint.State.CANDIDATE, named_by=None)
 
     def in_page_order(self) -> Self:
         """By tag; the largest of a tag first."""
@@ -50,7 +50,13 @@ class Constraint(models.Model):
     tag_slug = models.CharField(max_length=120)
     kind = models.CharField(max_length=10)
     statement = models.CharField(max_length=500)
-    is_named_by_person = models.BooleanField(default=False)
+    named_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Who worded the statement, a person or a script; null while it is drafted from the members.",
+    )
     is_residual = models.BooleanField(default=False)
     state = models.CharField(max_length=10, choices=State, default=State.CANDIDATE)
     medoid = models.ForeignKey("judgments.Violation", null=True, on_delete=models.SET_NULL, related_name="+")

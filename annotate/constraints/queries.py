@@ -93,7 +93,7 @@ ORDER BY c.id
 def constraint(*, campaign: Campaign, constraint_id: int) -> Constraint:
     """Return one constraint of the campaign, retired ones too. Raises NotFound."""
     found: Constraint | None = (
-        Constraint.objects.select_related("merged_into").filter(campaign=campaign, pk=constraint_id).first()
+        Constraint.objects.select_related("merged_into", "named_by").filter(campaign=campaign, pk=constraint_id).first()
     )
     if found is None:
         raise NotFound("This campaign has no such constraint. It may belong to another campaign.")

@@ -54,10 +54,10 @@ class Ledger:
         return next((each for each in reversed(found) if each is not None), None)
 
     def is_untouched(self, constraint: Constraint) -> bool:
-        """Whether no person accepted, dismissed, named or merged it."""
+        """Whether nobody accepted, dismissed, named or merged it."""
         return (
             constraint.state == Constraint.State.CANDIDATE
-            and not constraint.is_named_by_person
+            and constraint.named_by_id is None
             and all(each.merged_into_id != constraint.pk for each in self.by_id.values())
         )
 
@@ -111,11 +111,11 @@ def group_tag(ledger: Ledger, slug: str) -> None:
 
 
 def close_ledger(ledger: Ledger) -> None:
-    """Count the members anew and retire candidates of no person's that have none."""
+    """Count the members anew and retire candidates that nobody named and that have none."""
     with connection.cursor() as cursor:
         cursor.execute(_RECOUNT, {"campaign": ledger.campaign_id, "now": ledger.now})
     emptied = Constraint.objects.filter(
-        campaign=ledger.campaign_id, state=Constraint.State.CANDIDATE, is_named_by_person=False, member_count=0
+        campaign=ledger.campaign_id, state=Constraint.State.CANDIDATE, named_by=None, member_count=0
     )
     emptied.update(state=Constraint.State.RETIRED, updated_at=ledger.now)
 

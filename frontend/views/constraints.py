@@ -16,6 +16,7 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotate import clock
+from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions, queries
 from annotate.constraints.models import Constraint, Member
@@ -69,7 +70,7 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
     state, tag = request.GET.get("state", ""), request.GET.get("tag", "")
     found = Constraint.objects.filter(campaign=campaign, state__in=_states_of(state))
     found = _after(found.filter(tag_slug=tag) if tag else found, request.GET.get("from", ""))
-    rows = list(found.in_page_order()[: PAGE + 1])
+    rows = list(found.select_related("named_by").in_page_order()[: PAGE + 1])
     mixes = queries.mixes(constraint_ids=[each.pk for each in rows[:PAGE]])
     context = {
         "groups": _by_tag([Row(each, mixes.get(each.pk, queries.Mix())) for each in rows[:PAGE]]),
@@ -77,6 +78,7 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
         "is_first": "from" not in request.GET,
         "filters": _filters(request, campaign, state),
         "tags": queries.tags(campaign=campaign),
+        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
         "tag": tag,
         "state": state,
         "latest_set": queries.latest_set(campaign=campaign),
@@ -134,7 +136,11 @@ def constraint_sets(request: doors.Request, campaign: Campaign) -> HttpResponse:
 @doors.campaign_page(*READERS)
 def constraint_set(request: doors.Request, campaign: Campaign, revision: int) -> HttpResponse:
     found = queries.constraint_set(campaign=campaign, revision=revision)
-    context = {"set": found, "entries": queries.entries(constraint_set=found)}
+    context = {
+        "set": found,
+        "entries": queries.entries(constraint_set=found),
+        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
+    }
     return doors.render(request, "constraint_sets.html", context, campaign=campaign, tab="constraints")
 
 
@@ -222,6 +228,7 @@ def _constraint_page(
         "members": [_shown(each) for each in rows[:MEMBERS]],
         "next_url": f"?{urlencode({'from': f'{last.similarity!r},{last.pk}'})}" if last else "",
         "is_first": not key,
+        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
         "others": others.in_page_order()[:50],
         "can_decide": request.campaign_role in DECIDERS and found.state != Constraint.State.RETIRED,
         "error": error,

@@ -20,6 +20,10 @@ FIXED, IMPROVED, PERSISTENT, REGRESSED, NEW, ABSENT = (
 )
 
 
+CLEAR = 0.05
+"""A change whose (adjusted) p-value is not below this may well be chance."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Counts:
     """Of `pairs` prompts judged for both."""
@@ -43,7 +47,7 @@ class Counts:
 
     @property
     def verdict(self) -> str:
-        """Name the change by the counts alone; whether it is more than chance, the p-value says."""
+        """Name the change by the counts alone; whether it is more than chance, `is_clear` says."""
         if self.before == self.after:
             return PERSISTENT if self.before else ABSENT
         if self.after < self.before:
@@ -84,6 +88,19 @@ def mcnemar(*, fixed: int, new: int) -> float:
         tail += ways
     # Whole numbers until the last step: exact for any count, where 2.0 ** -n would be 0 beyond n = 1074.
     return min(1.0, 2 * tail / (1 << trials))
+
+
+def is_clear(p: float) -> bool:
+    return p < CLEAR
+
+
+def shown(p: float) -> str:
+    """Return a p-value as every table shows it.
+
+    >>> shown(0.00004), shown(0.0390625), shown(1.0)
+    ('< 0.001', '0.039', '1.000')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:

@@ -161,7 +161,7 @@ def test_regroup_by_two_sweeps_at_once(campaign: Campaign) -> None:
 def test_rename_keeps_a_persons_words(campaign: Campaign, admin: User) -> None:
     dates, _ = grouped(campaign)
     renamed = actions.rename(constraint=dates, statement="  No invented\n dates ", by=admin, now=NOW)
-    assert (renamed.statement, renamed.is_named_by_person) == ("No invented dates", True)
+    assert (renamed.statement, renamed.named_by) == ("No invented dates", admin)
     actions.rename(constraint=dates, statement="No invented dates", by=admin, now=NOW)
     assert AuditEntry.objects.filter(verb="constraint rename").count() == 1
 
@@ -209,7 +209,7 @@ def test_split_pins_what_was_chosen(campaign: Campaign, admin: User) -> None:
     dates, _ = grouped(campaign)
     chosen = list(dates.members.order_by("violation_id").values_list("violation_id", flat=True))[:2]
     made = actions.split(constraint=dates, violation_ids=chosen, statement="", by=admin, now=NOW)
-    assert (made.member_count, made.state, made.is_named_by_person) == (2, "candidate", False)
+    assert (made.member_count, made.state, made.named_by) == (2, "candidate", None)
     dates.refresh_from_db()
     assert dates.member_count == 4
     assert dates.medoid_id not in chosen
