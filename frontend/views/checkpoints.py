@@ -11,10 +11,12 @@ from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from annotate import clock, errors
+from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.constraints import queries as constraint_queries
 from annotate.constraints.models import ConstraintSet
 from frontend import doors, visible_text
+from training_bridge.evaluations import paired
 from training_bridge.evaluations import queries as evaluation_queries
 from training_bridge.runs import actions, models, queries
 
@@ -104,7 +106,7 @@ def _comparison(
     lines = [
         {
             "line": line,
-            "change": line.counts.verdict,
+            "change": _change(line.counts, line.adjusted_p),
             "examples": [
                 {
                     "outcome": each.outcome,
@@ -118,7 +120,23 @@ def _comparison(
         }
         for line in compared.lines
     ]
-    return {"comparison": compared, "lines": lines}
+    return {
+        "comparison": compared,
+        "lines": lines,
+        "rejected": _change(compared.rejected, compared.rejected.p_value),
+        "clear": paired.CLEAR,
+        "tags_by_slug": campaign_queries.tags_by_slug(campaign=chosen.campaign),
+    }
+
+
+def _change(counts: paired.Counts, p: float) -> dict[str, Any]:
+    """Equal counts are called so whatever p is; a difference is named only where it is clear."""
+    is_clear = paired.is_clear(p)
+    return {
+        "verdict": counts.verdict,
+        "is_clear": is_clear,
+        "is_named": is_clear or counts.verdict in (paired.PERSISTENT, paired.ABSENT),
+    }
 
 
 def _tree(rows: list[models.Checkpoint]) -> list[Node]:

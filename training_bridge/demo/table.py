@@ -76,8 +76,7 @@ def title(found: dict[str, Any]) -> str:
     return f"Held-out questions, seed {found['seed']}"
 
 
-def p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+p_value = paired.shown
 
 
 def _percent(clean: dict[str, Any]) -> str:
