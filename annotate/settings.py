@@ -214,8 +214,9 @@ STORAGES = {
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["annotate.api.authentication.TokenAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["annotate.api.permissions.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["annotate.api.parsing.JSON"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "annotate.api.schema.AutoSchema",
     "EXCEPTION_HANDLER": "annotate.api.errors.handle",
     "UNAUTHENTICATED_USER": None,
 }

@@ -8,23 +8,19 @@ from typing import Any
 
 from django.conf import settings
 from django.urls import path, reverse
-from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework import exceptions, parsers, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from annotate import clock
 from annotate.api.campaign_view import CampaignView
+from annotate.api.parsing import TooLarge
 from annotate.intake import actions as intake_actions
 from annotate.intake import models
 from worker.tasks import intake as intake_tasks
 
 CHUNK_BYTES = 1024 * 1024
-
-
-class TooLarge(exceptions.APIException):
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
 
 class JSONLinesToDisk(parsers.BaseParser):
@@ -37,15 +33,24 @@ class JSONLinesToDisk(parsers.BaseParser):
     ) -> Path:
         settings.UPLOADS.mkdir(parents=True, exist_ok=True)
         target: Path = settings.UPLOADS / f"{uuid.uuid4().hex}.jsonl"
-        size = 0
-        with target.open("wb") as file:
-            while chunk := stream.read(CHUNK_BYTES):
-                size += len(chunk)
-                if size > settings.UPLOAD_MAX_BYTES:
-                    target.unlink()
-                    raise TooLarge(f"The body is over {settings.UPLOAD_MAX_BYTES} bytes. Send it in parts.")
-                file.write(chunk)
+        try:
+            _write(stream, target)
+        except BaseException:
+            # Too large, or the caller went away: nothing refers to what arrived so far.
+            target.unlink(missing_ok=True)
+            raise
         return target
+
+
+def _write(stream: Any, target: Path) -> None:
+    size = 0
+    with target.open("xb") as file:
+        target.chmod(0o600)
+        while chunk := stream.read(CHUNK_BYTES):
+            size += len(chunk)
+            if size > settings.UPLOAD_MAX_BYTES:
+                raise TooLarge(f"The body is over {settings.UPLOAD_MAX_BYTES} bytes. Send it in parts.")
+            file.write(chunk)
 
 
 class OutputRecordSerializer(serializers.Serializer[Any]):
@@ -57,6 +62,16 @@ class OutputRecordSerializer(serializers.Serializer[Any]):
     model = serializers.CharField(required=False)
     annotations = serializers.ListField(child=serializers.DictField(), required=False)
     meta = serializers.DictField(required=False)
+
+
+class ImportNamesSerializer(serializers.Serializer[Any]):
+    """What the address says of the import. Read before the body, so that a bad name costs no upload."""
+
+    name = serializers.CharField(default="API import", max_length=255, help_text="What to call the batch.")
+    namespace = serializers.CharField(
+        default="api", max_length=100, help_text="Prefix of the external annotators' names."
+    )
+    make_tags = serializers.BooleanField(default=False, help_text="Add tags the campaign does not have yet.")
 
 
 class RefusedLineSerializer(serializers.ModelSerializer[models.RefusedLine]):
@@ -103,24 +118,24 @@ class Imports(CampaignView):
         operation_id="outputs_import",
         request={"application/x-ndjson": OutputRecordSerializer},
         responses={202: ImportSerializer},
-        parameters=[
-            OpenApiParameter("make_tags", OpenApiTypes.BOOL, description="Add tags the campaign does not have yet."),
-            OpenApiParameter("namespace", OpenApiTypes.STR, description="Prefix of the external annotators' names."),
-            OpenApiParameter("name", OpenApiTypes.STR, description="What to call the batch."),
-        ],
+        parameters=[ImportNamesSerializer],
     )
     def post(self, request: Request, slug: str) -> Response:
         """Send JSON lines, one output a line. Sending the same lines twice adds nothing."""
-        name = request.query_params.get("name", "API import")[:255]
+        named = ImportNamesSerializer(data=request.query_params)
+        named.is_valid(raise_exception=True)
+        body: object = request.data
+        if not isinstance(body, Path):
+            raise exceptions.ParseError("There is no body, or no Content-Length to say how long it is.")
         batch = intake_actions.create_batch(
             campaign=self.campaign,
             source=models.ImportBatch.Source.API,
-            name=name,
-            path=str(request.data),
+            name=named.validated_data["name"],
+            path=body,
             by=self.user,
             now=clock.now(),
-            namespace=request.query_params.get("namespace", "api")[:100],
-            make_tags=request.query_params.get("make_tags", "") in {"1", "true"},
+            namespace=named.validated_data["namespace"],
+            make_tags=named.validated_data["make_tags"],
         )
         intake_tasks.run_import.nudge(batch.pk)
         address = reverse("api-import", kwargs={"slug": slug, "batch_id": batch.pk})

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 from drf_spectacular.utils import inline_serializer
-from rest_framework import pagination, serializers
+from rest_framework import exceptions, pagination, serializers
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -16,6 +17,14 @@ class ByKey(pagination.CursorPagination):
     page_size = 100
     page_size_query_param = "limit"
     max_page_size = 1000
+
+    def decode_cursor(self, request: Request) -> Any:
+        """Return the cursor. Raises NotFound for one that we did not make: its position is an id, always."""
+        cursor = super().decode_cursor(request)
+        position = str(cursor.position) if cursor and cursor.position is not None else "0"
+        if not (position.isascii() and position.isdigit() and len(position) < 19):
+            raise exceptions.NotFound(self.invalid_cursor_message)
+        return cursor
 
 
 def answer(rows: QuerySet[Model], serializer: type[serializers.BaseSerializer[Any]], view: APIView) -> Response:
