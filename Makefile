@@ -48,8 +48,8 @@ fix: $(TOOLS_STAMP)  ## Mend what can be mended: format and lint
 	$(BIN)/ruff check --fix --quiet . || true
 	$(BIN)/ruff format --quiet .
 
-bench: $(TOOLS_STAMP)  ## Run the benchmarks: make bench ARGS="tests/bench/test_x.py"
-	$(BIN)/python -m pytest -s -p no:xdist -o addopts="-q -p no:cacheprovider" $(or $(ARGS),tests/bench)
+bench: $(TOOLS_STAMP)  ## Run the benchmarks: make bench ARGS="intake grouping"
+	$(BIN)/python -m tests.bench $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Negativa needs Python 3.11 or newer; name one: make PYTHON=python3.12")'

@@ -1,6 +1,6 @@
 """How fast an import is, beside a bare COPY of the same rows, and how much memory it takes.
 
-    DATABASE_URL=postgresql://... python tests/bench/intake.py [--rows 20000 200000]
+    python -m tests.bench.intake [--rows 20000 200000]
 
 Run it against a migrated database that may be filled: each size makes a campaign of its own and deletes it again. Every
 import runs in a process of its own, so that its peak memory is its own. Rows: a 200-character prompt (four outputs
@@ -19,7 +19,6 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotate.settings")
 
 WORDS = ("the", "album", "was", "released", "in", "two", "thousand", "eighteen", "by", "a", "label", "and", "won")
@@ -119,7 +118,7 @@ def main() -> None:
             path = Path(folder) / "rows.jsonl"
             write_rows(path, count)
             copied = bare_copy(path)
-            child = [sys.executable, __file__, "--child", str(path)]
+            child = [sys.executable, "-m", "tests.bench.intake", "--child", str(path)]
             found = json.loads(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
             size = path.stat().st_size / 1e6
         first, again = found["seconds"]

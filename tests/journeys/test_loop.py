@@ -35,10 +35,18 @@ from training_bridge.formats import rundir
 from training_bridge.runs import actions as runs
 from training_bridge.runs.models import Checkpoint, Run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTPUTS = [{"prompt": f"{n} + {n} = ", "output": f"{n + n + n % 2}.", "model": "base"} for n in range(2, 14)]
-BRIEF = {"learning_rate": 1e-3, "max_steps": 4, "batch_size": 4, "save_every": 2, "device": "cpu", "anchors": 2}
+BRIEF = {
+    "learning_rate": 1e-3,
+    "max_steps": 4,
+    "batch_size": 4,
+    "save_every": 2,
+    "device": "cpu",
+    "anchors": 2,
+    "anchor_max_new_tokens": 8,
+}
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,42 @@
+"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping]`.
+
+Figures that are kept stand in docs/benchmarks.md with the machine they came from.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from annotate.hosting import postgres
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
+ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
+ALL = ("intake", "export", "grouping")
+
+
+def main(names: list[str]) -> None:
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")  # noqa: T201
+    with tempfile.TemporaryDirectory(prefix="negativa-bench-", dir="/tmp") as folder:
+        home = Path(folder)
+        home.chmod(0o711)  # the database's user must pass through
+        cluster = postgres.Cluster(home=home)
+        with cluster.held():
+            environment = {**os.environ, "NEGATIVA_HOME": folder, "DATABASE_URL": cluster.url()}
+            _run(["manage.py", "migrate", "--verbosity", "0"], environment)
+            for name in names or ALL:
+                print(f"\n{name}", flush=True)  # noqa: T201
+                _run(["-m", f"tests.bench.{name}", *ARGUMENTS.get(name, [])], environment)
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> None:
+    subprocess.run([sys.executable, *arguments], cwd=ROOT, env=environment, check=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
