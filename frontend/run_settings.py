@@ -11,6 +11,7 @@ from django.http import QueryDict
 
 from annotate import errors
 from annotate.campaigns.models import Campaign
+from annotate.intake.models import ImportBatch
 from training_bridge.formats import spec
 from training_bridge.runs import actions, sampling
 
@@ -132,7 +133,8 @@ def form(*, campaign: Campaign, values: Mapping[str, str], problems: Mapping[str
         more=more,
         sampling=fields(SAMPLING, SAMPLE, sampling.Choice),
         batches=[
-            (str(pk), f"{name} ({pk}, {purpose})", str(pk) == chosen) for pk, name, purpose in batches[:BATCHES_OFFERED]
+            (str(pk), f"{name} (import {pk}, {ImportBatch.Purpose(purpose).label})", str(pk) == chosen)
+            for pk, name, purpose in batches[:BATCHES_OFFERED]
         ],
         batch_error=problems.get(SAMPLE + "prompt_batch", ""),
         purpose=values.get(SAMPLE + "purpose", ""),

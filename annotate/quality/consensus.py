@@ -43,9 +43,9 @@ UNDECIDED = "undecided"
 SEVERITIES = ("", "minor", "major", "critical")
 
 RULE = (
-    "rejected or nothing_wrong by strict majority of the judgments that decided (cannot_tell left out), else disputed; "
-    "a tag is kept when a strict majority of them applied it; its spans are the characters that a strict majority of "
-    "those who applied it marked (one annotator: the marks as made); its severity is their lower median"
+    "rejected, or nothing wrong, by strict majority of the judgments that decided (cannot tell left out), else "
+    "disputed; a tag is kept when a strict majority of them applied it; its spans are the characters that a strict "
+    "majority of those who applied it marked (one annotator: the marks as made); its severity is their lower median"
 )
 
 

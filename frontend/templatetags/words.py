@@ -1,4 +1,4 @@
-"""Words for stored values: `{{ tags|named:slug }}` and `{{ counts.p_value|p_value }}`."""
+"""Words for stored values: `{{ tags|named:slug }}`, `{{ tag.span_rule|span_rule }}`, `{{ counts.p_value|p_value }}`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from django import template
 
+from annotate.accounts.models import User
 from annotate.campaigns.models import Tag
+from frontend import tag_rows
 from training_bridge.evaluations import paired
 
 register = template.Library()
@@ -21,6 +23,21 @@ def named(tags: Mapping[str, Tag], slug: str) -> str:
 @register.filter
 def kind_of(tags: Mapping[str, Tag], slug: str) -> str:
     return str(tags[slug].get_kind_display()) if slug in tags else ""
+
+
+@register.filter
+def annotator_kind(kind: str) -> str:
+    return str(User.Kind(kind).label)
+
+
+@register.filter
+def severity_rule(rule: str) -> str:
+    return dict(tag_rows.SEVERITY_RULES)[rule]
+
+
+@register.filter
+def span_rule(rule: str) -> str:
+    return dict(tag_rows.SPAN_RULES)[rule]
 
 
 register.filter("p_value", paired.shown)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotate import clock
 from annotate.accounts.models import User
+from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.constraints import queries as constraint_queries
 from annotate.constraints.models import ConstraintSet
@@ -83,6 +84,8 @@ def dataset(request: doors.Request, campaign: Campaign, version: int) -> HttpRes
             facts.get("constraint_set", {}).get("constraints", []), key=lambda each: (-each["rows"], each["id"])
         ),
         "files": _files(found),
+        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
+        "option_kinds": [User.Kind(kind).label for kind in found.options.get("kinds", [])],
     }
     template = "dataset.html#version" if request.htmx else "dataset.html"
     return doors.render(request, template, context, campaign=campaign, tab="datasets")

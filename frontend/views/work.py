@@ -48,7 +48,8 @@ def work(request: doors.Request, campaign: Campaign) -> HttpResponse:
         lease = None
     after = _just_submitted(request)
     if lease is None:
-        return _render(request, campaign, now, after=after)
+        has_outputs = Output.objects.filter(campaign=campaign).exists()
+        return _render(request, campaign, now, after=after, has_outputs=has_outputs)
     return _show(request, campaign, _lease(request, campaign, lease.token), now, after=after)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from annotate.accounts.models import User
 from annotate.quality import consensus
 from training_bridge.exports import builders, order, reading, writing
 from training_bridge.exports.models import DatasetVersion
@@ -151,10 +152,11 @@ def warnings(dataset: DatasetVersion, found: Survey) -> list[str]:
         said.append("No accepted rows: KTO trains on rejections only, with its reference point at zero.")
     if not told["rejected"]:
         said.append("No rejected rows: nothing in here says what to avoid.")
+    names = ", ".join(str(User.Kind(kind).label) for kind in kinds)
     if len(kinds) > 1:
-        said.append(f"Judgments of several kinds of annotator are together in here: {', '.join(kinds)}.")
+        said.append(f"Judgments of several kinds of annotator are together in here: {names}.")
     if kinds and "person" not in kinds:
-        said.append(f"No person judged these outputs; the judgments come from: {', '.join(kinds)}.")
+        said.append(f"No person judged these outputs; the judgments come from: {names}.")
     return said
 
 

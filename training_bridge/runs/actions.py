@@ -205,7 +205,8 @@ def _check_parts(*, campaign: Campaign, method: str, base: models.Checkpoint, da
         raise CannotRequest(f"Dataset v{dataset.version} is {dataset.state}, not ready yet.", field="dataset")
     if dataset.format != method:
         raise CannotRequest(
-            f"Dataset v{dataset.version} is in {dataset.get_format_display()} format; {method} needs its own.",
+            f"Dataset v{dataset.version} is in {dataset.get_format_display()} format; "
+            f"{models.Run.Method(method).label} trains on its own format only.",
             field="dataset",
         )
 
