@@ -1,8 +1,12 @@
-"""Turns a rule that said no into the answer a person, an htmx request or a page's own script can use."""
+"""What stands before every page: text that cannot be stored is refused, and a rule that said no becomes an answer.
+
+The answer is one that a person, an htmx request or a page's own script can use.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -15,8 +19,38 @@ TITLES = {
     404: "There is nothing here",
     422: "That did not work",
 }
+NUL = "\x00"
+UNSTORABLE = "What was sent holds a NUL character, which cannot be stored. Remove it and send it again."
 MISSING = NotFound("The page does not exist, or you are not a member of its campaign. Check the address.")
 REFUSED = NotAllowed("Your role does not include this. Ask an admin of the campaign if you need it.")
+
+
+class StorableText:
+    """Lets only text through that the database can hold, so that no page has to look for a NUL character itself.
+
+    Cookies with one are dropped; a form or an address with one is a 422. What arrives is read as UTF-8, whatever
+    charset its header names. Stands before the session, which looks its cookie up. Views that are exempt from the CSRF
+    check read their bodies themselves, as a stream, and check what they find.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.encoding is not None:
+            request.encoding = "utf-8"
+        for name in [name for name, value in request.COOKIES.items() if NUL in value]:
+            del request.COOKIES[name]
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], *_: object) -> HttpResponse | None:
+        if getattr(view, "csrf_exempt", False):
+            return None
+        for sent in (request.GET, request.POST):
+            for name, values in sent.lists():
+                if NUL in name or any(NUL in value for value in values):
+                    return answer(request, RuleError(UNSTORABLE, field=name.replace(NUL, "")))
+        return None
 
 
 class RuleErrors:

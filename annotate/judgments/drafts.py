@@ -131,8 +131,15 @@ def _text(entry: dict[str, Any], key: str, place: str) -> str:
     value = entry.get(key) or ""
     if not isinstance(value, str):
         raise WrongShape(f"{place}, {key}: expected text")
+    return storable(value, f"{place}, {key}")
+
+
+def storable(value: str, place: str) -> str:
+    """Return the text unchanged. Raises WrongShape for what PostgreSQL or UTF-8 cannot hold."""
     if "\x00" in value:
-        raise WrongShape(f"{place}, {key}: holds a NUL character, which cannot be stored")
+        raise WrongShape(f"{place}: holds a NUL character, which cannot be stored")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise WrongShape(f"{place}: holds half a surrogate pair, which cannot be stored")
     return value
 
 

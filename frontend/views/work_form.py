@@ -35,27 +35,39 @@ def read(post: QueryDict) -> Submission:
     """Read the posted form, without the plain form's violation. Raises RuleError when it was not made by the page."""
     try:
         return Submission(
-            violations=drafts.from_json(json.loads(post.get("violations") or "[]")),
+            violations=drafts.from_json(json.loads(post.get("violations") or "[]", parse_constant=_refuse)),
             verdict=post.get("verdict", ""),
             comment=_text(post, "comment"),
             key=uuid.UUID(post.get("idempotency_key", "")),
             version=int(post.get("version") or 0),
         )
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RuleError(f"The form arrived damaged ({error}). Reload the page and try again.") from error
 
 
 def read_json(request: HttpRequest) -> tuple[dict[str, Any], int]:
     """Return the draft in a JSON body and the version it was made on. Raises RuleError for any other body."""
     try:
-        body = json.loads(request.body)
+        body = json.loads(request.body, parse_constant=_refuse)
         if not isinstance(body, dict):
             raise drafts.WrongShape("expected an object")
         violations = drafts.from_json(body.get("violations"))
         version = int(body.get("version") or 0)
-    except (ValueError, TypeError) as error:
+        said = {name: _said(body, name) for name in ("comment", "verdict")}
+    except (ValueError, TypeError, RecursionError) as error:
         raise RuleError(f"The draft arrived damaged ({error}). Reload the page and try again.") from error
-    return payload(violations, comment=str(body.get("comment") or ""), verdict=str(body.get("verdict") or "")), version
+    return payload(violations, **said), version
+
+
+def _said(body: dict[str, Any], name: str) -> str:
+    value = body.get(name) or ""
+    if not isinstance(value, str):
+        raise drafts.WrongShape(f"{name}: expected text")
+    return drafts.storable(value, name)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON value")
 
 
 def payload(violations: Sequence[ViolationDraft], *, comment: str, verdict: str) -> dict[str, Any]:
