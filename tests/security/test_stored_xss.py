@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ PAYLOAD = (
     f"[{MARK}](javascript:{MARK}()) -->]]>\u202e\u200b=1+1"
 )
 SHORT = f"\"'><img src={MARK} onerror={MARK}() hx-get=/{MARK}>\u202e"
-BIDI_PAGES = {"output", "work", "constraint", "outputs", "checkpoint"}
+BIDI_PAGES = {"output", "work", "constraint", "outputs", "run"}
 # Pages that show no stored text of a campaign, or answer with a file or JSON.
 SILENT = {"sign-in", "invitation", "demo", "campaign-new", "dataset-file", "run-events"}
 
@@ -127,7 +128,9 @@ def test_hidden_characters_are_seen_where_outputs_are_read(client: Client, site:
         if name not in BIDI_PAGES:
             continue
         page = client.get(address).text
-        assert '<span class="hidden-character" data-name="RLO">\u202e</span>' in page, name
+        for character, short in (("\u202e", "RLO"), ("\u200b", "ZWSP")):
+            shown = rf'<(span|bdi) class="hidden-character"[^>]* (data-name|title)="{short}"[^>]*>{character}</'
+            assert re.search(shown, page), f"{name} {short}"
 
 
 def test_refused_htmx_answers_are_text_too(client: Client, site: world.World) -> None:

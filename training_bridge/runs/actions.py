@@ -20,6 +20,7 @@ from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import spec
 from training_bridge.runs import checkpoint_folder, folder, models, progress, sampling, states
 
+LONGEST_LOCATION = 1000
 # As the Hub has it: "gpt2" or "owner/name".
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
@@ -55,6 +56,8 @@ def register_checkpoint(  # noqa: PLR0913 - what a checkpoint is
     if kind == models.Checkpoint.Kind.ADAPTER and parent is None:
         raise CannotRegister("An adapter needs the checkpoint it belongs to. Choose its parent.", field="parent")
     name = _checked_name(name)
+    if len(place) > LONGEST_LOCATION:
+        raise CannotRegister(f"The place is longer than {LONGEST_LOCATION} characters.", field="location")
     if is_folder:
         place = _checked_folder(place, kind)
     elif not HUB_NAME.fullmatch(place):
