@@ -11,6 +11,7 @@ from django.http import HttpResponse, QueryDict
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.intake import queries
 from annotate.intake.models import Output, Prompt
@@ -103,6 +104,7 @@ def output(request: doors.Request, campaign: Campaign, output_id: int) -> HttpRe
         together=consensus.verdict([_vote(judgment) for judgment in page.items]),
         is_one_page=not (page.next_url or page.previous_url),
         meta=sorted(found.meta.items()),
+        tags_by_slug=campaign_queries.tags_by_slug(campaign=campaign),
     )
 
 

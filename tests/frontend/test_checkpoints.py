@@ -143,7 +143,7 @@ class TestPage:
         judge(after, set(), script, facts)
         page = admin.get(f"/c/sums/checkpoints/{child.pk}/").content.decode()
         assert "6 prompts" in page
-        assert "script (6 judgments)" in page
+        assert "after: script 6" in page
         assert '<span class="change is-fixed">fixed</span>' in page
         assert "0.062" in page or "0.063" in page  # 2 / 2^5
         assert "<img src=x" not in page

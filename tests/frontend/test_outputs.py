@@ -74,13 +74,19 @@ def test_outputs_filters_by_batch_state_and_verdict() -> None:
         "?batch=x' OR 1=1",
         "?campaign__created_by__password__startswith=a",
         "?verdict__contains=x&state[]=judged&batch=99999999999999999999&before=-1&after=x",
-        "?batch=%00",
     ],
 )
 def test_outputs_looks_at_nothing_else_in_the_query(query: str) -> None:
     campaign = factories.campaign()
     factories.output(campaign, "was left")
     assert "was left" in page_of(visitor(campaign), campaign, query)
+
+
+def test_outputs_refuses_what_no_text_can_hold() -> None:
+    campaign = factories.campaign()
+    answer = visitor(campaign).get(f"/c/{campaign.slug}/outputs/?batch=%00")
+    assert answer.status_code == 422
+    assert "NUL character" in answer.content.decode()
 
 
 def test_outputs_queries_do_not_grow_with_rows(django_assert_max_num_queries: Any) -> None:
