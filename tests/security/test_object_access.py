@@ -39,7 +39,7 @@ def sites(settings: Any, tmp_path: Path) -> Iterator[tuple[world.World, world.Wo
 def _marks(site: world.World) -> list[Any]:
     """What an attack could change."""
     rows = (site.output, site.constraint, site.run, site.schedule, site.batch, site.checkpoint, site.lease)
-    fresh = [type(row).objects.filter(pk=row.pk).values().first() for row in rows]  # type: ignore[attr-defined]
+    fresh = [type(row).objects.filter(pk=row.pk).values().first() for row in rows]
     return [*fresh, site.campaign.memberships.count(), User.objects.filter(pk=site.member.pk).values().first()]
 
 
