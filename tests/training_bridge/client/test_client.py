@@ -33,6 +33,8 @@ LINES = [
 
 def _through_django(request: httpx.Request) -> httpx.Response:
     """Hand the request to the real views, in this process and transaction."""
+    # A WSGI server would give a chunked body to Django as an empty one.
+    assert "transfer-encoding" not in request.headers
     answer = Browser().generic(
         request.method,
         request.url.raw_path.decode(),
