@@ -15,6 +15,7 @@ from annotate.campaigns.models import Campaign, Membership, Tag
 from annotate.campaigns.tags import TagDraft
 from annotate.intake.models import ImportBatch, Output, Prompt
 from annotate.judgments.models import Judgment, Violation
+from annotate.queue import actions as queue
 from annotate.queue.models import QueueItem
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -108,7 +109,8 @@ def output(
     )
     ImportBatch.objects.filter(pk=batch.pk).update(new_count=batch.outputs.count())
     if is_queued:
-        QueueItem.objects.create(output=made, campaign=campaign, order_key=made.pk, overlap=campaign.overlap)
+        queue.enqueue(campaign=campaign, output_ids=[made.pk], now=NOW)
+        QueueItem.objects.filter(output=made).update(order_key=made.pk)  # given out in the order they were made
     return made
 
 

@@ -1,8 +1,9 @@
 """Every write of the queue.
 
-Locks are taken in one order everywhere: the annotator's advisory lock, then lease rows, then queue items; the sweep
-skips locked leases and locks items by id. An annotator's own leases are therefore taken and closed one after the
-other, and different annotators wait for each other only while one item's counter changes.
+Locks are taken in one order everywhere: the annotator's advisory lock, lease rows, front shelves by id, queue items by
+id, and last the shelf that is emptied, by whoever comes first to a new round. The sweep skips locked leases. An
+annotator's own leases are therefore taken and closed one after the other, and different annotators wait for each other
+only while one item's counter changes or something comes back.
 """
 
 from __future__ import annotations
@@ -35,15 +36,21 @@ class LeaseClosed(RuleError):
 
 @transaction.atomic
 def enqueue(*, campaign: Campaign, output_ids: Iterable[int], now: datetime, priority: int = 0) -> None:
-    """Put outputs into the campaign's queue. Those already there stay as they are."""
+    """Put outputs into the campaign's queue, behind those of the same priority that somebody is at already.
+
+    Those in the queue stay as they are. Until the transaction ends, nobody comes to the round that they join: keep it
+    short after this.
+    """
     ids = iter(output_ids)
+    shelf_id, joined = _join_shelf(campaign, priority)
     while chunk := list(itertools.islice(ids, ENQUEUE_CHUNK)):
         QueueItem.objects.bulk_create(
             [
                 QueueItem(
                     output_id=output_id,
                     campaign=campaign,
-                    priority=priority,
+                    shelf_id=shelf_id,
+                    round=joined,
                     order_key=policy.order_key(campaign_id=campaign.pk, output_id=output_id),
                     overlap=campaign.overlap,
                 )
@@ -57,8 +64,9 @@ def enqueue(*, campaign: Campaign, output_ids: Iterable[int], now: datetime, pri
 def lease_next(*, campaign: Campaign, annotator: User, now: datetime) -> Lease | None:
     """Return the annotator's unfinished lease, renewed, or a lease on the next output; None when nothing is left.
 
-    At most four statements, whatever the size of the queue. Raises NotAllowed for a person who may not judge here and
-    CampaignNotActive when the campaign does not hand out work.
+    At most four statements, and the same work in them however many outputs, judgments and annotators there are and
+    however much this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md). Raises NotAllowed for a person
+    who may not judge here and CampaignNotActive when the campaign does not hand out work.
     """
     if campaign.state != Campaign.State.ACTIVE:
         raise CampaignNotActive(
@@ -73,6 +81,7 @@ def lease_next(*, campaign: Campaign, annotator: User, now: datetime) -> Lease |
         "annotator": annotator.pk,
         "now": now,
         "expires_at": policy.lease_until(now=now, minutes=campaign.lease_minutes),
+        "first_key": policy.FIRST_KEY,
     }
     return _first(sql.RENEW_OWN, arguments) or _first(sql.TAKE_NEXT, arguments)
 
@@ -144,8 +153,10 @@ def expire_overdue(*, now: datetime) -> int:
     """
     with connection.cursor() as cursor:
         cursor.execute(sql.EXPIRE_OVERDUE, {"before": policy.swept_before(now=now), "now": now, "at_most": SWEEP_CHUNK})
-        row = cursor.fetchone()
-    return int(row[0])
+        output_ids = [output_id for (output_id,) in cursor.fetchall()]
+    if output_ids:
+        _return_slots(output_ids)
+    return len(output_ids)
 
 
 @transaction.atomic
@@ -153,8 +164,23 @@ def set_overlap(*, campaign: Campaign, overlap: int) -> None:
     """Ask for `overlap` judgments of every output. Those that already have more, or have more on the way, keep them."""
     if not 1 <= overlap <= 50:
         raise RuleError("Overlap must be between 1 and 50 annotators per output.", field="overlap")
+    arguments = {"campaign": campaign.pk, "overlap": overlap}
     with connection.cursor() as cursor:
-        cursor.execute(sql.SET_OVERLAP, {"campaign": campaign.pk, "overlap": overlap})
+        cursor.execute(sql.SEAL_FRONTS, arguments)
+        cursor.execute(sql.SET_OVERLAP, arguments)
+
+
+def _join_shelf(campaign: Campaign, priority: int) -> tuple[int, int]:
+    """Return the shelf that outputs of this priority go to and the round that they join."""
+    arguments = {"campaign": campaign.pk, "priority": priority}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.JOIN_SHELF, arguments)
+        row = cursor.fetchone()
+        if row is None:
+            cursor.execute(sql.OPEN_SHELVES, arguments)
+            cursor.execute(sql.JOIN_SHELF, arguments)
+            row = cursor.fetchone()
+    return row[0], row[1]
 
 
 def _serialise(annotator: User) -> None:
@@ -171,9 +197,15 @@ def _give_back(lease: Lease, state: Lease.State, now: datetime) -> Lease:
     if lease.state in (Lease.State.SUBMITTED, Lease.State.SKIPPED):
         raise LeaseClosed(f"You have already {lease.state} this output, so it cannot be given back.")
     if lease.state == Lease.State.OPEN:
-        with connection.cursor() as cursor:
-            cursor.execute(sql.RETURN_SLOT, {"output": lease.output_id})
+        _return_slots([lease.output_id])
     lease.state = state
     lease.closed_at = now
     lease.save(update_fields=["state", "skip_reason", "closed_at"])
     return lease
+
+
+def _return_slots(output_ids: list[int]) -> None:
+    """Let these outputs come back, a slot of each: they are the next to be given out at their priority."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SEAL_FRONT_OF_OUTPUTS, {"outputs": output_ids})
+        cursor.execute(sql.RETURN_SLOTS, {"outputs": output_ids})

@@ -9,14 +9,43 @@ from django.db import models
 from django.db.models import F, Q
 
 
-class QueueItems(models.QuerySet["QueueItem"]):
-    def open(self) -> QueueItems:
-        """Items with a free slot; the condition is the one of the partial index `queue_item_open`."""
-        return self.filter(taken_count__lt=F("overlap"))
+class Shelf(models.Model):
+    """Outputs of one campaign and priority, in the order in which they are given out: by round, then by `order_key`.
+
+    The front shelf holds what came back after it was given out, and is emptied first. Whatever arrives joins the round
+    after `sealed`; nobody is given anything of a round that is not sealed. What lies before an annotator's cursor is
+    therefore known for ever: nothing can arrive there.
+    """
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+", db_index=False)
+    priority = models.SmallIntegerField(default=0)
+    is_front = models.BooleanField(default=False)
+    sealed = models.BigIntegerField(default=0, help_text="The last round that nothing joins any more.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["campaign", "priority", "is_front"], name="shelf_one_of_a_kind")]
+
+    def __str__(self) -> str:
+        return f"{'front ' if self.is_front else ''}shelf {self.priority} of campaign {self.campaign_id}"
+
+
+class Cursor(models.Model):
+    """How far an annotator has come on a shelf: every open output before this place is submitted or skipped by them."""
+
+    shelf = models.ForeignKey(Shelf, on_delete=models.CASCADE, related_name="cursors", db_index=False)
+    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    round = models.BigIntegerField()
+    order_key = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["shelf", "annotator"], name="cursor_one_per_annotator")]
+
+    def __str__(self) -> str:
+        return f"annotator {self.annotator_id} at {self.round}/{self.order_key} of shelf {self.shelf_id}"
 
 
 class QueueItem(models.Model):
-    """The queue's narrow view of one output: what is still wanted of it.
+    """The queue's narrow view of one output: what is still wanted of it, and where it stands.
 
     `taken_count` counts open leases plus submitted judgments and never passes `overlap`.
     """
@@ -25,13 +54,12 @@ class QueueItem(models.Model):
         "intake.Output", primary_key=True, on_delete=models.CASCADE, related_name="queue_item"
     )
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+")
-    priority = models.SmallIntegerField(default=0)
+    shelf = models.ForeignKey(Shelf, on_delete=models.CASCADE, related_name="items", db_index=False)
+    round = models.BigIntegerField()
     order_key = models.BigIntegerField()
     overlap = models.PositiveSmallIntegerField()
     taken_count = models.PositiveSmallIntegerField(default=0)
     judged_count = models.PositiveSmallIntegerField(default=0)
-
-    objects = QueueItems.as_manager()
 
     class Meta:
         constraints = [
@@ -39,9 +67,7 @@ class QueueItem(models.Model):
         ]
         indexes = [
             models.Index(
-                "campaign",
-                F("priority").desc(),
-                "order_key",
+                fields=["shelf", "round", "order_key"],
                 name="queue_item_open",
                 condition=Q(taken_count__lt=F("overlap")),
             )

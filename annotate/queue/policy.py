@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime, timedelta
 
 JUDGING_ROLES = ("admin", "reviewer", "annotator")
+FIRST_KEY = -(2**63)  # before or at every order key: where a round begins
 OVERDUE_GRACE = timedelta(minutes=1)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import uuid
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign, Membership
-from annotate.queue import policy
-from annotate.queue.models import Lease, QueueItem
+from annotate.queue import policy, sql
+from annotate.queue.models import Lease
 
 
 def held(*, token: uuid.UUID, annotator: User) -> QuerySet[Lease]:
@@ -31,14 +32,9 @@ def may_judge(*, campaign: Campaign, annotator: User) -> bool:
     return Membership.objects.filter(campaign=campaign, user=annotator, role__in=policy.JUDGING_ROLES).exists()
 
 
-def open_items(*, campaign: Campaign, annotator: User) -> QuerySet[QueueItem]:
-    """Return the items that this annotator could still be given."""
-    done = Lease.objects.filter(output=OuterRef("pk"), annotator=annotator).exclude(
-        state__in=[Lease.State.EXPIRED, Lease.State.RELEASED]
-    )
-    return QueueItem.objects.open().filter(~Q(Exists(done)), campaign=campaign)
-
-
 def left(*, campaign: Campaign, annotator: User, at_most: int = 1000) -> int:
     """Return how many outputs are left for this annotator, counting no further than `at_most`."""
-    return open_items(campaign=campaign, annotator=annotator).values("pk")[:at_most].count()
+    with connection.cursor() as cursor:
+        cursor.execute(sql.COUNT_FREE, {"campaign": campaign.pk, "annotator": annotator.pk, "at_most": at_most})
+        row = cursor.fetchone()
+    return int(row[0])

@@ -71,8 +71,8 @@ def test_lease_next_goes_by_priority_then_order_key() -> None:
     while lease := actions.lease_next(campaign=campaign, annotator=ada, now=NOW):
         seen.append(lease.output_id)
         actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
-    expected = QueueItem.objects.order_by("-priority", "order_key").values_list("pk", flat=True)
-    assert seen == list(expected)
+    expected = list(QueueItem.objects.order_by("-shelf__priority", "order_key").values_list("pk", flat=True))
+    assert seen == expected
     assert set(seen[:5]) == set(ids[15:])
 
 
