@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 TARGET = HERE.parent / "static" / "vendor"
 FILES = {
-    "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.esm.js", "dist/uPlot.min.css", "LICENSE"),
+    "uplot": ("dist/uPlot.iife.min.js", "dist/uPlot.min.css", "LICENSE"),
 }
 
 

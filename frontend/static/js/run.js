@@ -1,7 +1,6 @@
 // Live curves of a run: reads the trainer's events from where it stopped, and stops when there will be no more.
 
-import uPlot from "../vendor/uplot/uPlot.esm.js";
-
+const { uPlot } = window; // vendor/uplot, a script of its own: its module form is three times as large
 const POLL_MS = 2000;
 const section = document.getElementById("run-curves");
 const said = document.getElementById("run-curves-said");
