@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign, Tag, TagSet
 from annotate.judgments.drafts import ViolationDraft
-from annotate.judgments.models import Draft, Judgment
+from annotate.judgments.models import Draft, Judgment, Violation
 from annotate.queue.models import Lease
 
 
@@ -56,6 +58,19 @@ def last_of(*, lease: Lease) -> Judgment | None:
         .prefetch_related("violations__tag")
         .first()
     )
+
+
+def submitted(*, campaign: Campaign, annotator: User, token: uuid.UUID) -> Judgment | None:
+    """Return the annotator's current judgment under the lease with this token, with its `violation_count`."""
+    mine = Judgment.objects.filter(
+        campaign=campaign,
+        annotator=annotator,
+        is_current=True,
+        output__leases__token=token,
+        output__leases__annotator=annotator,
+    )
+    count = Violation.objects.filter(judgment=OuterRef("pk")).order_by().values("judgment").annotate(n=Count("pk"))
+    return mine.annotate(violation_count=Coalesce(Subquery(count.values("n")), 0)).first()
 
 
 def as_drafts(*, judgment: Judgment) -> list[ViolationDraft]:

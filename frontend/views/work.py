@@ -31,7 +31,7 @@ from annotate.queue.models import Lease
 from frontend import doors, visible_text
 from frontend.views import work_form
 
-LEFT_AT_MOST = 1000
+LEFT_AT_MOST = 100  # every page counts them anew
 LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 SKIP_REASONS = ("Not my language", "Too long", "Not readable", "I know who wrote it")
 
@@ -46,7 +46,7 @@ def work(request: doors.Request, campaign: Campaign) -> HttpResponse:
         lease = queue_actions.lease_next(campaign=campaign, annotator=request.user, now=now)
     except queue_actions.CampaignNotActive:
         lease = None
-    after = _just_submitted(request)
+    after = _just_submitted(request, campaign)
     if lease is None:
         has_outputs = Output.objects.filter(campaign=campaign).exists()
         return _render(request, campaign, now, after=after, has_outputs=has_outputs)
@@ -130,14 +130,13 @@ def _take(request: doors.Request, campaign: Campaign, lease: Lease, sent: work_f
     return HttpResponseRedirect(f"{reverse('work', args=[campaign.slug])}?after={lease.token}")
 
 
-def _just_submitted(request: doors.Request) -> Judgment | None:
+def _just_submitted(request: doors.Request, campaign: Campaign) -> Judgment | None:
     """Return the judgment that led here, to offer changing it. Its lease's token is in `after`."""
     try:
         token = uuid.UUID(request.GET.get("after", ""))
     except ValueError:
         return None
-    lease = queue_queries.held(token=token, annotator=request.user).first()
-    judgment = judgment_queries.last_of(lease=lease) if lease else None
+    judgment = judgment_queries.submitted(campaign=campaign, annotator=request.user, token=token)
     if judgment:
         judgment.token = token  # type: ignore[attr-defined]
     return judgment
@@ -188,7 +187,7 @@ def _marked(lease: Lease, sent: work_form.Submission | None) -> dict[str, Any]:
         kept: Mapping[str, Any] = work_form.payload(sent.violations, comment=sent.comment, verdict=sent.verdict)
     elif draft is not None:
         kept = draft.payload
-    elif judgment := judgment_queries.last_of(lease=lease):
+    elif lease.state == Lease.State.SUBMITTED and (judgment := judgment_queries.last_of(lease=lease)):
         given = judgment_queries.as_drafts(judgment=judgment)
         kept = work_form.payload(given, comment=judgment.comment, verdict=judgment.verdict)
     else:
