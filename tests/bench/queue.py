@@ -1,0 +1,140 @@
+"""The queue, measured: `python -m tests.bench.queue [--outputs 1000 100000] [--seconds 20] [--history 100000]`.
+
+For each size, in one run: eight annotators take and submit over HTTP (two tags, one span, a comment each), against the
+floor of a bare view under the same server; and an audit of every row afterwards. Then leasing itself, for somebody who
+judged nothing and for somebody who judged very much at overlap 3, turn by turn. Loopback only; stays in the database
+of DATABASE_URL, so give it one to throw away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from functools import partial
+from uuid import uuid4
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotate.settings")
+
+import django
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402 - Django is set up first
+from django.db import connection  # noqa: E402
+
+from annotate import clock  # noqa: E402
+from annotate.accounts.models import User  # noqa: E402
+from annotate.campaigns.models import Campaign  # noqa: E402
+from annotate.judgments import actions as judgments  # noqa: E402
+from annotate.queue import actions  # noqa: E402
+from annotate.queue.models import Cursor  # noqa: E402
+from tests.bench import queue_audit, queue_load, queue_world  # noqa: E402
+
+ANNOTATORS = 8
+TURNS = 300
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--outputs", type=int, nargs="+", default=[1000, 100_000])
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--history", type=int, default=100_000)
+    options = parser.parse_args()
+    call_command("collectstatic", interactive=False, verbosity=0)
+    for outputs in options.outputs:
+        over_http(outputs, options.seconds)
+    if options.history:
+        lone_annotator(options.history)
+
+
+def over_http(outputs: int, seconds: float) -> None:
+    # A small campaign would be used up: every annotator may judge all of it.
+    campaign = queue_world.filled(outputs=outputs, overlap=50 if outputs < 50_000 else 3)
+    floor = bare_floor(outputs, min(seconds, 20) / 2)
+    figures = annotators(campaign, seconds)
+    floor = (floor + bare_floor(outputs, min(seconds, 20) / 2)) / 2
+    share = figures.per_second / floor
+    say(
+        f"{outputs} outputs: {figures.per_second:.0f} judgments/s, {share:.0%} of the floor's {floor:.0f}/s; "
+        f"next {times(figures.next)}; submit {times(figures.submit)}"
+    )
+    promises = queue_audit.broken(campaign_id=campaign.pk, acknowledged=figures.acknowledged, violations=2)
+    say(f"  audit of {len(figures.acknowledged)} judgments: {promises or 'every promise kept'}")
+
+
+def annotators(campaign: Campaign, seconds: float) -> queue_load.Figures:
+    with queue_load.served() as port:
+        clients = [queue_load.Client(port) for _ in range(ANNOTATORS)]
+        for number, client in enumerate(clients):
+            client.cookies["sessionid"] = queue_world.session(queue_world.member(campaign, f"annotator{number}"))
+            client.request("GET", f"/c/{campaign.slug}/work/")
+        work = partial(annotate, campaign.slug)
+        return queue_load.loop(clients=clients, seconds=seconds, work=work)
+
+
+def annotate(slug: str, client: queue_load.Client, until: float, figures: queue_load.Figures) -> None:
+    queue_load.annotate(client, slug, until, figures)
+
+
+def bare_floor(rows: int, seconds: float) -> float:
+    from tests.bench import queue_floor
+
+    with connection.cursor() as cursor:
+        for statement in queue_floor.TABLES.format(rows=max(rows, 40_000)).split(";\n"):
+            if statement.strip():
+                cursor.execute(statement)
+    bare = "tests.bench.queue_floor"
+    with queue_load.served(settings=bare, application=f"{bare}:application") as port:
+        clients = [queue_load.Client(port) for _ in range(ANNOTATORS)]
+        for client in clients:
+            client.request("GET", "/take/")
+        return queue_load.loop(clients=clients, seconds=seconds, work=queue_load.take).per_second
+
+
+def lone_annotator(history: int) -> None:
+    campaign = queue_world.filled(outputs=history + 20_000, overlap=3)
+    old, new = queue_world.member(campaign, "old"), queue_world.member(campaign, "new")
+    queue_world.give_history(campaign=campaign, annotator=old, judgments=history)
+    anew = []
+    for _ in range(3):  # what every lease would cost without a cursor
+        Cursor.objects.filter(annotator=old).delete()
+        anew.append(one_turn(campaign, old))
+    took: dict[User, list[float]] = {old: [], new: []}
+    for _ in range(TURNS):
+        for annotator in (old, new):
+            took[annotator].append(one_turn(campaign, annotator))
+    ratio = queue_load.percentile(took[old], 95) / queue_load.percentile(took[new], 95)
+    say(
+        f"lease_next at overlap 3: {history} judgments {times(took[old])}; none {times(took[new])}; p95 x{ratio:.2f}; "
+        f"without a cursor {times(anew)}"
+    )
+
+
+def one_turn(campaign: Campaign, annotator: User) -> float:
+    """Seconds that lease_next takes; the output is judged afterwards."""
+    began = time.perf_counter()
+    lease = actions.lease_next(campaign=campaign, annotator=annotator, now=clock.now())
+    seconds = time.perf_counter() - began
+    assert lease is not None
+    judgments.submit(
+        token=lease.token,
+        annotator=annotator,
+        verdict="nothing_wrong",
+        violations=[],
+        idempotency_key=uuid4(),
+        now=clock.now(),
+    )
+    return seconds
+
+
+def times(values: list[float]) -> str:
+    return f"p50 {queue_load.percentile(values, 50):.1f} p95 {queue_load.percentile(values, 95):.1f} ms"
+
+
+def say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
