@@ -3,9 +3,9 @@
     {"annotator": "rater5", "ok": false, "comment": "", "tags": [
         {"type": "Fluency/Punctuation", "severity": "minor", "start": 101, "end": 102, "comment": "", "quote": "."}]}
 
-* Tags say `rejected`; `ok` true without tags says `nothing_wrong`; `ok` false without tags is kept as `rejected`
-  without a violation, with the comment where there is one. `verdict` may say it outright, also `cannot_tell`.
-  Tags together with `ok` true, and neither tags nor `ok` nor `verdict`, are refused: nobody can tell what was meant.
+* Tags say `rejected`; `ok` true without tags says `nothing_wrong`; `ok` false without tags is a rejection
+  for which the comment must say why. `verdict` may say it outright, also `cannot_tell`. Tags together with `ok` true,
+  and neither tags nor `ok` nor `verdict`, are refused: nobody can tell what was meant.
 * `start` and `end` are code-point offsets into the output as the file gives it. Both null: the whole output, or, with
   `"scope": "omission"`, something that is missing from it. An omission may also say where (`start` = `end`).
 * `quote`, where given, must be the text between them. `comment` is the critique, `edited` (or `correction`) the
@@ -115,10 +115,13 @@ def _annotation(value: Any, output: _Texts) -> Annotation:
     tags = value.get("tags") or []
     if not isinstance(tags, list) or len(tags) > MAX_TAGS:
         raise Refused(f"tags is not a list of at most {MAX_TAGS}")
+    verdict, comment = _verdict(value, bool(tags)), texts.normalise(_text(value, "comment")).text
+    if verdict == REJECTED and not tags and not comment.strip():
+        raise Refused("it rejects the output and does not say why: it has neither tags nor a comment")
     return Annotation(
         annotator=annotator,
-        verdict=_verdict(value, bool(tags)),
-        comment=texts.normalise(_text(value, "comment")).text,
+        verdict=verdict,
+        comment=comment,
         marks=tuple(_mark(tag, number, output) for number, tag in enumerate(tags, start=1)),
     )
 

@@ -194,8 +194,16 @@ def test_annotation_verdicts() -> None:
 
     assert verdict(ok=True, tags=[]) == "nothing_wrong"
     assert verdict(tags=[{"type": "t"}]) == "rejected"
-    assert verdict(ok=False) == "rejected"
+    assert verdict(ok=False, comment="off topic") == "rejected"
     assert verdict(verdict="cannot_tell") == "cannot_tell"
+
+
+def test_a_rejection_without_a_reason_is_left_out_and_the_output_kept() -> None:
+    record = parsed({"annotator": "a", "ok": False, "violations": [{"type": "t"}]})
+    assert record.annotations == ()
+    assert record.problems == (
+        "annotation 1 (a) left out: it rejects the output and does not say why: it has neither tags nor a comment",
+    )
 
 
 def test_annotation_keys_without_a_field_are_kept_in_meta() -> None:
