@@ -64,6 +64,7 @@ class ApiToken(models.Model):
     class Scope(models.TextChoices):
         OUTPUTS_WRITE = "outputs:write", "import outputs"
         JUDGMENTS_READ = "judgments:read", "read judgments"
+        JUDGMENTS_WRITE = "judgments:write", "judge outputs"
         DATASETS_READ = "datasets:read", "read and download datasets"
         DATASETS_WRITE = "datasets:write", "request datasets"
         RUNS_READ = "runs:read", "read runs"

@@ -13,14 +13,18 @@ REFUSAL = {
     "properties": {"detail": {"type": "string"}, "field": {"type": "string"}},
     "required": ["detail"],
 }
+MESSAGES = {"type": "array", "items": {"type": "string"}}
 INVALID = {
-    "description": "Either one `detail`, or a list of messages for each field that is not right.",
+    "description": (
+        "Either one `detail`, or a list of messages for each field that is not right; within a list of objects, those "
+        "of each object by its place."
+    ),
     "oneOf": [
         {"$ref": "#/components/schemas/Refusal"},
         {
             "type": "object",
             "not": {"required": ["detail"]},
-            "additionalProperties": {"type": "array", "items": {"type": "string"}},
+            "additionalProperties": {"oneOf": [MESSAGES, {"type": "object"}]},
         },
     ],
 }

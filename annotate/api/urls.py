@@ -5,9 +5,9 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView
 
-from annotate.api import campaigns, datasets, imports, judgments, runs
+from annotate.api import campaigns, datasets, imports, judgments, runs, work
 
-RESOURCES = (campaigns, imports, judgments, datasets, runs)
+RESOURCES = (campaigns, imports, work, judgments, datasets, runs)
 
 
 @csrf_exempt

@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=100)),
                 ('prefix', models.CharField(max_length=12)),
                 ('token_sha256', models.CharField(max_length=64, unique=True)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('outputs:write', 'import outputs'), ('judgments:read', 'read judgments'), ('datasets:read', 'read and download datasets'), ('datasets:write', 'request datasets'), ('runs:read', 'read runs'), ('runs:write', 'start and cancel runs')], max_length=30), size=None)),
+                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('outputs:write', 'import outputs'), ('judgments:read', 'read judgments'), ('judgments:write', 'judge outputs'), ('datasets:read', 'read and download datasets'), ('datasets:write', 'request datasets'), ('runs:read', 'read runs'), ('runs:write', 'start and cancel runs')], max_length=30), size=None)),
                 ('created_at', models.DateTimeField()),
                 ('last_used_at', models.DateTimeField(null=True)),
                 ('revoked_at', models.DateTimeField(null=True)),

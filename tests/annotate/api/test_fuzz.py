@@ -17,8 +17,11 @@ from drf_spectacular.generators import SchemaGenerator
 from schemathesis import checks
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from annotate import clock
 from annotate.accounts import actions as accounts
 from annotate.accounts.models import ApiToken
+from annotate.queue import actions as queue
+from annotate.queue.models import Lease
 from annotate.wsgi import application
 from tests import factories
 from tests.training_bridge.runs import rows
@@ -55,6 +58,8 @@ def token(db: None, settings: LazySettings, tmp_path: Path) -> Iterator[str]:
     admin = factories.superuser("ada")
     campaign = factories.campaign("helpdesk", by=admin)
     factories.judgment(factories.output(campaign))
+    factories.output(campaign)
+    queue.lease_next(campaign=campaign, annotator=admin, now=clock.now())
     rows.checkpoint(tmp_path, "base")
     rows.dataset(campaign, admin, format="d2o")
     _, plaintext = accounts.create_token(user=admin, name="fuzz", scopes=ApiToken.Scope.values, now=factories.NOW)
@@ -84,6 +89,8 @@ def test_every_answer_is_described(operation: Any, token: str) -> None:
         case = data.draw(operation.as_strategy(generation_mode=mode))
         if "slug" in case.path_parameters:
             case.path_parameters["slug"] = "helpdesk"
+        if "leases" in operation.path.split("/"):
+            case.path_parameters["token"] = str(Lease.objects.get().token)
         response = case.call(headers={"Authorization": f"Bearer {token}", "Host": "testserver"})
         statuses.add(response.status_code)
         case.validate_response(response, checks=CHECKS)
