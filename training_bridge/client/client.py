@@ -7,8 +7,10 @@ folder = client.download_dataset(campaign="helpdesk", version=dataset["version"]
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +20,7 @@ import httpx
 from training_bridge.formats import manifest
 
 CHUNK_BYTES = 1024 * 1024
+SEND_AGAIN = 2
 UNFINISHED = {"waiting", "requested", "building", "launching", "running"}
 
 
@@ -65,6 +68,41 @@ class Client:
     def judgments(self, *, campaign: str, page_size: int = 500) -> Iterator[dict[str, Any]]:
         """Yield every judgment with its violations, oldest first, page by page."""
         return self._pages(f"campaigns/{campaign}/judgments", page_size)
+
+    def next(self, *, campaign: str) -> dict[str, Any] | None:
+        """Lease the next output to judge, as an annotator sees it; None when nothing is left now."""
+        answer = self._http.post(f"campaigns/{campaign}/next")
+        _check(answer)
+        return None if answer.status_code == httpx.codes.NO_CONTENT else dict(answer.json())
+
+    def judge(
+        self,
+        *,
+        lease: str,
+        verdict: str,
+        violations: Sequence[Mapping[str, Any]] = (),
+        comment: str = "",
+        and_next: bool = False,
+        key: str | None = None,
+    ) -> dict[str, Any]:
+        """Judge a leased output: `rejected`, `nothing_wrong` or `cannot_tell`.
+
+        With `and_next` the answer's `next` is the next lease, or None. A judgment whose answer is lost is sent again
+        under the same key, which stores it once; pass a `key` of your own to send it again in another process.
+        """
+        options: dict[str, Any] = {
+            "params": {"next": "1"} if and_next else {},
+            "headers": {"Idempotency-Key": key or str(uuid.uuid4())},
+            "json": {"verdict": verdict, "violations": [dict(each) for each in violations], "comment": comment},
+        }
+        for _ in range(SEND_AGAIN):
+            with contextlib.suppress(httpx.TransportError):
+                return self._json("POST", f"leases/{lease}/judgment", **options)
+        return self._json("POST", f"leases/{lease}/judgment", **options)
+
+    def skip(self, *, lease: str, reason: str) -> None:
+        """Leave a leased output to others. It does not come back to this annotator."""
+        _check(self._http.post(f"leases/{lease}/skip", json={"reason": reason}))
 
     def datasets(self, *, campaign: str) -> Iterator[dict[str, Any]]:
         return self._pages(f"campaigns/{campaign}/datasets", 100)

@@ -1,6 +1,8 @@
 """The client against the real platform, in one process."""
 
+import functools
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -10,15 +12,20 @@ from django.test import Client as Browser
 from annotate import clock
 from annotate.accounts import actions as accounts
 from annotate.accounts.models import ApiToken, User
+from annotate.api.actions import give_annotator_token
+from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
 from annotate.constraints.models import Constraint
 from annotate.judgments import imports
+from annotate.judgments.models import Judgment
 from tests import factories
 from training_bridge.client import Client, Refused
 from training_bridge.exports import actions as exports
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import manifest
 
+HEADERS = ("Authorization", "Idempotency-Key")
+API_DOC = Path(__file__).parents[3] / "docs" / "api.md"
 LINES = [
     {
         "prompt": f"When was album {n} released?",
@@ -40,7 +47,7 @@ def _through_django(request: httpx.Request) -> httpx.Response:
         request.url.raw_path.decode(),
         request.read(),
         content_type=request.headers.get("Content-Type", "application/octet-stream"),
-        headers={"Authorization": request.headers["Authorization"]},
+        headers={name: request.headers[name] for name in HEADERS if name in request.headers},
     )
     return httpx.Response(answer.status_code, headers=dict(answer.items()), content=answer.getvalue())
 
@@ -79,6 +86,63 @@ def test_import_judgments_and_dataset_go_through(client: Client, admin: User, tm
     folder = client.download_dataset(campaign="helpdesk", version=version, into=tmp_path)
     rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     assert {row["rejected"] for row in rows} == {line["output"] for line in LINES}
+
+
+@pytest.fixture
+def helpdesk(admin: User) -> Campaign:
+    campaign = admin.memberships.get().campaign
+    for year in (2018, 2031, 2019):
+        factories.output(campaign, f"It came out in {year}.")
+    return campaign
+
+
+def test_next_judge_and_skip_go_through(client: Client, helpdesk: Campaign) -> None:
+    lease = client.next(campaign="helpdesk")
+    assert lease is not None
+    answer = client.judge(lease=lease["lease"], verdict="nothing_wrong", and_next=True)
+    assert answer["next"]["output"] == "It came out in 2031."
+    client.skip(lease=answer["next"]["lease"], reason="Not readable")
+    last = client.next(campaign="helpdesk")
+    assert last is not None
+    assert client.judge(lease=last["lease"], verdict="cannot_tell", comment="Who knows")["next"] is None
+    assert client.next(campaign="helpdesk") is None
+    assert [each["verdict"] for each in client.judgments(campaign="helpdesk")] == ["nothing_wrong", "cannot_tell"]
+
+
+def test_judge_sends_again_when_the_answer_is_lost_and_stores_once(
+    client: Client, admin: User, helpdesk: Campaign
+) -> None:
+    lease = client.next(campaign="helpdesk")
+    assert lease is not None
+    lost = iter([True, True, False])
+
+    def lossy(request: httpx.Request) -> httpx.Response:
+        answer = _through_django(request)
+        if next(lost):
+            raise httpx.ReadTimeout("the answer was lost", request=request)
+        return answer
+
+    _, token = accounts.create_token(user=admin, name="t", scopes=["judgments:write"], now=factories.NOW)
+    unlucky = Client(url="http://localhost", token=token, transport=httpx.MockTransport(lossy))
+    assert unlucky.judge(lease=lease["lease"], verdict="nothing_wrong")["revision"] == 1
+    assert Judgment.objects.get().verdict == "nothing_wrong"
+
+
+def test_the_example_of_the_docs_judges_until_nothing_is_left(
+    helpdesk: Campaign, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = give_annotator_token(campaign=helpdesk, username="checker", kind="script", by=admin, now=factories.NOW)
+    monkeypatch.setenv("NEGATIVA_TOKEN", token)
+    here = functools.partial(Client, transport=httpx.MockTransport(_through_django))
+    monkeypatch.setattr("training_bridge.client.Client", here)
+    [example] = [
+        each for each in re.findall(r"```python\n(.*?)```", API_DOC.read_text(), re.S) if "client.judge" in each
+    ]
+    exec(compile(example, str(API_DOC), "exec"), {})  # the reader runs it, too
+    judged = Judgment.objects.order_by("id")
+    assert [each.verdict for each in judged] == ["nothing_wrong", "rejected", "nothing_wrong"]
+    assert judged[1].violations.get().quote == "2031"
+    assert {each.annotator.kind for each in judged} == {"script"}
 
 
 def test_download_refuses_a_file_that_differs_from_its_manifest(tmp_path: Path) -> None:
