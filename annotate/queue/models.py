@@ -13,8 +13,8 @@ class Shelf(models.Model):
     """Outputs of one campaign and priority, in the order in which they are given out: by round, then by `order_key`.
 
     The front shelf holds what came back after it was given out, and is emptied first. Whatever arrives joins the round
-    after `sealed`; nobody is given anything of a round that is not sealed. What lies before an annotator's cursor is
-    therefore known for ever: nothing can arrive there.
+    after `sealed`; no cursor goes into a round that is not sealed. What lies before an annotator's cursor is therefore
+    known for ever: nothing can arrive there.
     """
 
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -156,15 +156,16 @@ FROM items WHERE item.output_id = items.output_id
 """
 
 EXPIRE_OVERDUE = """
-UPDATE queue_lease SET state = 'expired', closed_at = %(now)s
-WHERE state = 'open' AND id IN (
+WITH overdue AS (
     SELECT id FROM queue_lease
     WHERE state = 'open' AND expires_at < %(before)s
     ORDER BY expires_at
     LIMIT %(at_most)s
     FOR UPDATE SKIP LOCKED
 )
-RETURNING output_id
+UPDATE queue_lease AS lease SET state = 'expired', closed_at = %(now)s
+FROM overdue WHERE lease.id = overdue.id
+RETURNING lease.output_id
 """
 
 # What was full and is open again comes back, as after a returned slot. Runs after SEAL_FRONTS, under its locks.
