@@ -6,6 +6,8 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
+from annotate import clock
+from annotate.accounts import actions as account_actions
 from annotate.accounts import models as accounts
 from annotate.accounts import queries as account_queries
 
@@ -24,6 +26,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed(
                 "This token is unknown or was revoked. Make a new one on your account page."
             )
+        account_actions.note_token_use(token=token, now=clock.now())
         return token.user, token
 
     def authenticate_header(self, request: Request) -> str:

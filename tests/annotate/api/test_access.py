@@ -71,6 +71,14 @@ def test_an_annotator_is_refused_wherever_they_cannot_judge(connect: Connect, ad
         assert client.generic(method, _path(address)).status_code == 403
 
 
+def test_the_account_page_can_tell_when_a_token_was_last_used(db: None) -> None:
+    token, plaintext = accounts.create_token(user=factories.user(), name="t", scopes=["runs:read"], now=factories.NOW)
+    assert token.last_used_at is None
+    Client(headers={"Authorization": f"Bearer {plaintext}"}).get(reverse("api-campaigns"))
+    token.refresh_from_db()
+    assert token.last_used_at is not None
+
+
 def test_a_revoked_token_is_401(db: None) -> None:
     user = factories.user()
     token, plaintext = accounts.create_token(user=user, name="t", scopes=["runs:read"], now=factories.NOW)
