@@ -83,6 +83,12 @@ def _settings_for_tests() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _folders_of_its_own(settings: Any, tmp_path: Path) -> None:
+    """What a test writes is its own: xdist's workers number campaigns, datasets and runs alike."""
+    settings.UPLOADS, settings.DATASETS, settings.RUNS = (tmp_path / name for name in ("uploads", "datasets", "runs"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _no_way_out() -> Iterator[None]:
     """Sockets of this process reach this machine only."""

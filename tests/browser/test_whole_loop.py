@@ -214,11 +214,12 @@ def test_the_whole_loop_through_the_pages(open_page: Open, live_server: Any, tmp
     _dataset(ada)
     _base(ada, tmp_path)
     _train(ada)
-    sampled = Run.objects.get().sample_batch.batch.new_count
+    run = Run.objects.get()
+    sampled = run.sample_batch.batch.new_count
     assert _judge(ben) == sampled > 0
 
     ada.goto(f"{HOME}checkpoints/")
-    ada.get_by_role("link", name="sums-kto-1").click()
+    ada.get_by_role("link", name=run.checkpoint.name).click()
     expect(ada.locator("main")).to_contain_text("No prompt has judged evaluation outputs of both")
     _schedule(ada)
     assert len(_judgments(live_server.url, _token(ada))) == len(OUTPUTS) + sampled
