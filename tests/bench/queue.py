@@ -1,9 +1,10 @@
 """The queue, measured: `python -m tests.bench.queue [--outputs 1000 100000] [--seconds 20] [--history 100000]`.
 
-For each size, in one run: eight annotators take and submit over HTTP (two tags, one span, a comment each), against the
-floor of a bare view under the same server; and an audit of every row afterwards. Then leasing itself, for somebody who
-judged nothing and for somebody who judged very much at overlap 3, turn by turn. Loopback only; stays in the database
-of DATABASE_URL, so give it one to throw away.
+Campaigns of each size side by side in one database. In turns, so that what else the machine does meets all alike:
+eight annotators take and submit over HTTP (two tags, one span, a comment each) for `--seconds` per size, and a bare
+view under the same server shows the floor. Then an audit of every row; then leasing itself, for somebody who judged
+nothing and for somebody who judged very much at overlap 3, turn by turn. Loopback only; everything stays in the
+database of DATABASE_URL, so give it one to throw away.
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from annotate.campaigns.models import Campaign  # noqa: E402
 from annotate.judgments import actions as judgments  # noqa: E402
 from annotate.queue import actions  # noqa: E402
 from annotate.queue.models import Cursor  # noqa: E402
-from tests.bench import queue_audit, queue_load, queue_world  # noqa: E402
+from tests.bench import queue_audit, queue_floor, queue_load, queue_world  # noqa: E402
 
 ANNOTATORS = 8
 TURNS = 300
+ROUNDS = 3
+FLOOR_SECONDS = 15.0
 
 
 def main() -> None:
@@ -42,54 +45,61 @@ def main() -> None:
     parser.add_argument("--history", type=int, default=100_000)
     options = parser.parse_args()
     call_command("collectstatic", interactive=False, verbosity=0)
-    for outputs in options.outputs:
-        over_http(outputs, options.seconds)
+    over_http(options.outputs, options.seconds)
     if options.history:
         lone_annotator(options.history)
 
 
-def over_http(outputs: int, seconds: float) -> None:
-    # A small campaign would be used up: every annotator may judge all of it.
-    campaign = queue_world.filled(outputs=outputs, overlap=50 if outputs < 50_000 else 3)
-    floor = bare_floor(outputs, min(seconds, 20) / 2)
-    figures = annotators(campaign, seconds)
-    floor = (floor + bare_floor(outputs, min(seconds, 20) / 2)) / 2
-    share = figures.per_second / floor
+def over_http(sizes: list[int], seconds: float) -> None:
+    # A small campaign would be used up, were every output judged only three times.
+    campaigns = {size: queue_world.filled(outputs=size, overlap=50 if size < 50_000 else 3) for size in sizes}
+    people = {
+        size: [queue_world.member(each, f"annotator{n}") for n in range(ANNOTATORS)] for size, each in campaigns.items()
+    }
+    figures = {size: queue_load.Figures() for size in sizes}
+    floor = queue_load.Figures()
+    for _ in range(ROUNDS):
+        floor.add(bare_floor(FLOOR_SECONDS / ROUNDS))
+        for size, campaign in campaigns.items():
+            figures[size].add(annotators(campaign, people[size], seconds / ROUNDS))
+    say(f"floor: {floor.per_second:.0f} requests/s; {times(floor.submit)}")
+    for size, campaign in campaigns.items():
+        report(size, campaign, figures[size], floor)
+
+
+def report(size: int, campaign: Campaign, figures: queue_load.Figures, floor: queue_load.Figures) -> None:
+    share = figures.per_second / floor.per_second
     say(
-        f"{outputs} outputs: {figures.per_second:.0f} judgments/s, {share:.0%} of the floor's {floor:.0f}/s; "
+        f"{size} outputs: {figures.per_second:.0f} judgments/s, {share:.1%} of the floor; "
         f"next {times(figures.next)}; submit {times(figures.submit)}"
     )
     promises = queue_audit.broken(campaign_id=campaign.pk, acknowledged=figures.acknowledged, violations=2)
     say(f"  audit of {len(figures.acknowledged)} judgments: {promises or 'every promise kept'}")
 
 
-def annotators(campaign: Campaign, seconds: float) -> queue_load.Figures:
+def annotators(campaign: Campaign, people: list[User], seconds: float) -> queue_load.Figures:
     with queue_load.served() as port:
-        clients = [queue_load.Client(port) for _ in range(ANNOTATORS)]
-        for number, client in enumerate(clients):
-            client.cookies["sessionid"] = queue_world.session(queue_world.member(campaign, f"annotator{number}"))
+        clients = [queue_load.Client(port) for _ in people]
+        for person, client in zip(people, clients, strict=True):
+            client.cookies["sessionid"] = queue_world.session(person)
             client.request("GET", f"/c/{campaign.slug}/work/")
-        work = partial(annotate, campaign.slug)
-        return queue_load.loop(clients=clients, seconds=seconds, work=work)
+        return queue_load.loop(clients=clients, seconds=seconds, work=partial(annotate, campaign.slug))
 
 
 def annotate(slug: str, client: queue_load.Client, until: float, figures: queue_load.Figures) -> None:
     queue_load.annotate(client, slug, until, figures)
 
 
-def bare_floor(rows: int, seconds: float) -> float:
-    from tests.bench import queue_floor
-
+def bare_floor(seconds: float) -> queue_load.Figures:
     with connection.cursor() as cursor:
-        for statement in queue_floor.TABLES.format(rows=max(rows, 40_000)).split(";\n"):
-            if statement.strip():
-                cursor.execute(statement)
+        for statement in queue_floor.TABLES:
+            cursor.execute(statement)
     bare = "tests.bench.queue_floor"
     with queue_load.served(settings=bare, application=f"{bare}:application") as port:
         clients = [queue_load.Client(port) for _ in range(ANNOTATORS)]
         for client in clients:
             client.request("GET", "/take/")
-        return queue_load.loop(clients=clients, seconds=seconds, work=queue_load.take).per_second
+        return queue_load.loop(clients=clients, seconds=seconds, work=queue_load.take)
 
 
 def lone_annotator(history: int) -> None:

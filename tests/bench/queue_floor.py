@@ -10,15 +10,16 @@ from annotate.settings import *  # noqa: F403 - Django reads this module as its 
 ROOT_URLCONF = "tests.bench.queue_floor"
 MIDDLEWARE = []
 
-TABLES = """
-DROP TABLE IF EXISTS bench_floor_done, bench_floor;
-CREATE TABLE bench_floor (id bigserial PRIMARY KEY, campaign int, order_key bigint, overlap int, taken int DEFAULT 0);
-CREATE TABLE bench_floor_done (id bigserial PRIMARY KEY, item bigint, comment text, created_at timestamptz);
-INSERT INTO bench_floor (campaign, order_key, overlap)
-SELECT 1, hashint8extended(n, 0), 1 FROM generate_series(1, {rows}) AS n;
-CREATE INDEX ON bench_floor (campaign, order_key) WHERE taken < overlap;
-VACUUM ANALYZE bench_floor;
-"""
+TABLES = (
+    "DROP TABLE IF EXISTS bench_floor_done, bench_floor",
+    """CREATE TABLE bench_floor
+    (id bigserial PRIMARY KEY, campaign int, order_key bigint, overlap int DEFAULT 1, taken int DEFAULT 0)""",
+    "CREATE TABLE bench_floor_done (id bigserial PRIMARY KEY, item bigint, comment text, created_at timestamptz)",
+    """INSERT INTO bench_floor (campaign, order_key)
+    SELECT 1, hashint8extended(n, 0) FROM generate_series(1, 100000) AS n""",
+    "CREATE INDEX ON bench_floor (campaign, order_key) WHERE taken < overlap",
+    "VACUUM ANALYZE bench_floor",
+)
 
 
 def take(request):  # type: ignore[no-untyped-def]

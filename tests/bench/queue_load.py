@@ -88,6 +88,17 @@ class Figures:
     def per_second(self) -> float:
         return len(self.submit) / self.seconds
 
+    def add(self, other: Figures) -> None:
+        """Take in what another loop measured after this one."""
+        self.seconds += other.seconds
+        self.gather(other)
+
+    def gather(self, other: Figures) -> None:
+        """Take in what somebody else measured at the same time."""
+        self.next += other.next
+        self.submit += other.submit
+        self.acknowledged += other.acknowledged
+
 
 def percentile(values: list[float], percent: int) -> float:
     """In milliseconds."""
@@ -142,9 +153,7 @@ def loop(*, clients: list[Client], seconds: float, work: Callable[[Client, float
             future.result()
     together = Figures(seconds=time.perf_counter() - began)
     for own in each:
-        together.next += own.next
-        together.submit += own.submit
-        together.acknowledged += own.acknowledged
+        together.gather(own)
     return together
 
 
