@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from playwright.sync_api import Page, expect
 
 from annotate import clock
@@ -41,11 +40,6 @@ BROKEN = '{"id": "cut", "prompt": "1 + 1 = ", "outp'
 SETTINGS = {"h-learning_rate": "0.001", "h-max_steps": "4", "h-batch_size": "4", "h-device": "cpu"}
 SAMPLING = {"s-count": "4", "s-max_new_tokens": "8"}
 PASSWORD = "several ordinary words"
-
-
-@pytest.fixture(autouse=True)
-def folders(settings: LazySettings, tmp_path: Path) -> None:
-    settings.UPLOADS, settings.DATASETS, settings.RUNS = (tmp_path / name for name in ("uploads", "datasets", "runs"))
 
 
 def _join(page: Page, *, name: str, username: str) -> None:

@@ -20,11 +20,6 @@ pytestmark = pytest.mark.django_db
 CONTENT = files.line(files.record(1)) + b"broken\n"
 
 
-@pytest.fixture(autouse=True)
-def _uploads(settings: Any, tmp_path: Path) -> None:
-    settings.UPLOADS = tmp_path / "uploads"
-
-
 def visitor(campaign: Campaign, role: str = "admin") -> Client:
     client = Client()
     client.force_login(factories.member(campaign, role))

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.test import Client
 
 from annotate.campaigns.models import Campaign
@@ -15,11 +14,6 @@ from training_bridge.formats import rundir
 from training_bridge.runs import models
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _folders(settings: LazySettings, tmp_path: Path) -> None:
-    settings.RUNS, settings.DATASETS = tmp_path / "runs", tmp_path / "datasets"
 
 
 @pytest.fixture

@@ -7,12 +7,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 
 from annotate import clock
 from annotate.accounts.models import User
@@ -47,12 +45,6 @@ BRIEF = {
     "anchors": 2,
     "anchor_max_new_tokens": 8,
 }
-
-
-@pytest.fixture(autouse=True)
-def folders(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
-    settings.UPLOADS, settings.DATASETS, settings.RUNS = (tmp_path / name for name in ("uploads", "datasets", "runs"))
-    yield
 
 
 def _import(campaign: Campaign, admin: User, path: Path, **options: Any) -> ImportBatch:

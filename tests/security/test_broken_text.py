@@ -36,8 +36,7 @@ def _encoded(value: str) -> str:
 
 
 @pytest.fixture
-def site(client: Client, settings: Any, tmp_path: Any) -> Iterator[world.World]:
-    settings.UPLOADS, settings.DATASETS, settings.RUNS = tmp_path / "up", tmp_path / "data", tmp_path / "runs"
+def site(client: Client, tmp_path: Any) -> Iterator[world.World]:
     made = world.build(tmp_path, "broken", text="plain")
     client.force_login(made.admin)
     client.raise_request_exception = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -19,8 +18,7 @@ PAGES = [each for each in frontend_urls.urlpatterns if isinstance(each, URLPatte
 
 
 @pytest.fixture
-def site(settings: Any, tmp_path: Path) -> world.World:
-    settings.UPLOADS, settings.DATASETS, settings.RUNS = tmp_path / "up", tmp_path / "data", tmp_path / "runs"
+def site(tmp_path: Path) -> world.World:
     return world.build(tmp_path, "doors", text="plain")
 
 

@@ -26,9 +26,8 @@ VERBS = ("get", "head", "post", "put", "patch", "delete")
 
 
 @pytest.fixture
-def sites(settings: Any, tmp_path: Path) -> Iterator[tuple[world.World, world.World]]:
+def sites(tmp_path: Path) -> Iterator[tuple[world.World, world.World]]:
     """Two campaigns with an admin each, who has no part in the other and is no superuser."""
-    settings.UPLOADS, settings.DATASETS, settings.RUNS = tmp_path / "up", tmp_path / "data", tmp_path / "runs"
     mine = world.build(tmp_path, "mine", text="mine", admin=factories.user("ann"))
     theirs = world.build(tmp_path, "theirs", text="theirs and secret", admin=factories.user("ben"))
     # Numbers that count within a campaign mean mine under my address; make theirs be none of mine.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -63,8 +62,7 @@ class Found(HTMLParser):
 
 
 @pytest.fixture
-def site(client: Client, settings: Any, tmp_path: Path) -> world.World:
-    settings.UPLOADS, settings.DATASETS, settings.RUNS = tmp_path / "up", tmp_path / "data", tmp_path / "runs"
+def site(client: Client, tmp_path: Path) -> world.World:
     made = world.build(tmp_path, "hostile", text=PAYLOAD, name=SHORT)
     client.force_login(made.admin)
     return made

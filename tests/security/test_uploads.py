@@ -26,8 +26,7 @@ GOOD = b'{"prompt": "a", "output": "good"}\n'
 
 
 @pytest.fixture
-def campaign(client: Client, settings: Any, tmp_path: Path) -> Campaign:
-    settings.UPLOADS = tmp_path / "uploads"
+def campaign(client: Client) -> Campaign:
     admin = factories.user("ada")
     client.force_login(admin)
     return factories.campaign("helpdesk", by=admin)
@@ -157,7 +156,7 @@ def test_lines_that_are_wrong_are_refused_with_their_place_and_lose_nothing_good
         "x" * 2000,
     ],
 )
-def test_a_checkpoint_is_no_address_to_fetch(location: str, tmp_path: Path) -> None:
+def test_a_checkpoint_is_no_address_to_fetch(location: str) -> None:
     with pytest.raises(actions.CannotRegister):
         actions.register_checkpoint(name="x", location=location, by=factories.superuser(), now=factories.NOW)
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,10 +75,7 @@ def test_a_cursor_that_is_not_ours_is_404(caller: Client, position: str) -> None
 
 @pytest.mark.parametrize("name", ["a\x00b", "x" * 300])
 @pytest.mark.parametrize("where", ["name", "namespace"])
-def test_an_import_with_an_impossible_name_keeps_no_file(
-    caller: Client, settings: Any, tmp_path: Path, where: str, name: str
-) -> None:
-    settings.UPLOADS = tmp_path / "uploads"
+def test_an_import_with_an_impossible_name_keeps_no_file(caller: Client, settings: Any, where: str, name: str) -> None:
     address = f"{_address('api-imports')}?{where}={name.replace(chr(0), '%00')}"
     answer = caller.generic("POST", address, b'{"prompt": "a", "output": "b"}', content_type="application/x-ndjson")
     assert (answer.status_code, list(answer.json())) == (400, [where])
@@ -88,9 +84,8 @@ def test_an_import_with_an_impossible_name_keeps_no_file(
 
 
 def test_an_import_whose_sender_goes_away_keeps_no_file(
-    caller: Client, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    caller: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.UPLOADS = tmp_path / "uploads"
 
     class Broken:
         def __init__(self, *_: object) -> None:
@@ -115,8 +110,7 @@ def test_an_import_without_a_body_is_400(caller: Client) -> None:
     assert not ImportBatch.objects.exists()
 
 
-def test_an_uploaded_body_is_for_the_server_only(caller: Client, settings: Any, tmp_path: Path) -> None:
-    settings.UPLOADS = tmp_path / "uploads"
+def test_an_uploaded_body_is_for_the_server_only(caller: Client, settings: Any) -> None:
     body = b'{"prompt": "a", "output": "b"}\n'
     answer = caller.generic("POST", _address("api-imports"), body, content_type="application/x-ndjson")
     assert answer.status_code == 202

@@ -10,7 +10,6 @@ from typing import Any
 import hypothesis
 import pytest
 import schemathesis
-from django.conf import LazySettings
 from django.core import signals
 from django.db import close_old_connections
 from drf_spectacular.generators import SchemaGenerator
@@ -52,9 +51,8 @@ OPERATIONS = [each.ok() for each in SCHEMA.get_all_operations() if "schema" not 
 
 
 @pytest.fixture
-def token(db: None, settings: LazySettings, tmp_path: Path) -> Iterator[str]:
+def token(db: None, tmp_path: Path) -> Iterator[str]:
     """A token that may do everything in a campaign that has one of everything."""
-    settings.UPLOADS, settings.DATASETS = tmp_path / "uploads", tmp_path / "datasets"
     admin = factories.superuser("ada")
     campaign = factories.campaign("helpdesk", by=admin)
     factories.judgment(factories.output(campaign))

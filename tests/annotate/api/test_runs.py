@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import LazySettings
 from django.test import Client
 from django.urls import reverse
 
@@ -20,8 +19,7 @@ SCOPES = ("runs:read", "runs:write")
 
 
 @pytest.fixture
-def admin(db: None, settings: LazySettings, tmp_path: Path) -> User:
-    settings.DATASETS = tmp_path / "datasets"
+def admin(db: None) -> User:
     return factories.superuser("ada")
 
 

@@ -258,7 +258,6 @@ def test_run_file_that_changed_or_went_away_fails(tmp_path: Path) -> None:
 def test_run_deletes_an_uploaded_file_and_no_other(
     tmp_path: Path, settings: Any, django_capture_on_commit_callbacks: Any
 ) -> None:
-    settings.UPLOADS = tmp_path / "uploads"
     settings.UPLOADS.mkdir()
     uploaded = files.jsonl(settings.UPLOADS / "1.jsonl", [judged(1)])
     own = files.jsonl(tmp_path / "2.jsonl", [judged(1)])

@@ -26,8 +26,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.django_db(
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, settings: pytest.FixtureRequest) -> None:
     settings.HOME = tmp_path  # type: ignore[attr-defined]
-    settings.DATASETS = tmp_path / "datasets"  # type: ignore[attr-defined]
-    settings.RUNS = tmp_path / "runs"  # type: ignore[attr-defined]
 
 
 def tell(seed: int = 1) -> str:

@@ -31,11 +31,8 @@ def manner(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
 
 @pytest.fixture
-def runs_folder(settings: LazySettings, tmp_path: Path) -> Iterator[Path]:
+def runs_folder(settings: LazySettings) -> Iterator[Path]:
     """`settings.RUNS`, whose trainers are ended with the test."""
-    settings.RUNS = tmp_path / "runs"
-    settings.DATASETS = tmp_path / "datasets"
-    settings.UPLOADS = tmp_path / "uploads"
     yield settings.RUNS
     for folder in settings.RUNS.glob("*"):
         for name in ("trainer", "keeper"):
