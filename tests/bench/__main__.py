@@ -32,6 +32,7 @@ def main(names: list[str]) -> None:
             for name in names or ALL:
                 print(f"\n{name}", flush=True)  # noqa: T201
                 _run(["-m", f"tests.bench.{name}", *ARGUMENTS.get(name, [])], environment)
+        cluster.wait_stopped(seconds=60)
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> None:
