@@ -31,8 +31,7 @@ def start(place: rundir.RunDir) -> subprocess.Popen[bytes]:
 def wait_for_step(place: rundir.RunDir, step: int) -> None:
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
-        status = place.read_status()
-        if status is not None and status.phase == "training" and status.step >= step:
+        if any(event["kind"] == "step" and event["step"] >= step for event in place.read_events()):
             return
         time.sleep(0.02)
     raise AssertionError(f"no step {step}: {place.read_status()} {place.stderr.read_text()}")
