@@ -21,6 +21,7 @@ class User(AbstractUser):
     last_name = None  # type: ignore[assignment]
     name = models.CharField("name", max_length=150, blank=True)
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.PERSON)
+    preferences = models.JSONField(default=dict, blank=True, help_text="How pages behave for this person.")
 
     REQUIRED_FIELDS = []
 

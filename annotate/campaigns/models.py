@@ -14,6 +14,15 @@ class Campaign(models.Model):
         PAUSED = "paused", "paused"
         CLOSED = "closed", "closed"
 
+    class Order(models.TextChoices):
+        DEPTH = "depth", "finish an output's judgments before the next output"
+        BREADTH = "breadth", "give every output a judgment before any gets a second"
+
+    class Stance(models.TextChoices):
+        AS_WRITTEN = "as_written", "as written"
+        MASKED = "masked", "masked"
+        FLIPPED = "flipped", "flipped"
+
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(max_length=120)
     description = models.TextField(blank=True)
@@ -27,6 +36,19 @@ class Campaign(models.Model):
     lease_minutes = models.PositiveSmallIntegerField(
         default=60, validators=[MinValueValidator(1), MaxValueValidator(1440)]
     )
+    order = models.CharField(max_length=10, choices=Order, default=Order.DEPTH)
+    gold_share = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(50)],
+        help_text="How many of 100 outputs handed out are ones whose errors are known. Annotators cannot tell which.",
+    )
+    stance = models.CharField(
+        max_length=10,
+        choices=Stance,
+        default=Stance.AS_WRITTEN,
+        help_text="How a stance that the user states is shown, in prompts that were imported with such a twin.",
+    )
+    is_sensitive = models.BooleanField(default=False, help_text="Texts are blurred until the annotator uncovers them.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField()
 

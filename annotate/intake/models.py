@@ -23,6 +23,7 @@ class ImportBatch(models.Model):
     class Purpose(models.TextChoices):
         ANNOTATE = "annotate", "to be judged and trained on"
         EVALUATE = "evaluate", "to be judged, never trained on"
+        GOLD = "gold", "known errors, mixed in to measure annotators"
 
     class State(models.TextChoices):
         WAITING = "waiting", "waiting"
@@ -88,6 +89,10 @@ class Prompt(models.Model):
     sha256 = models.CharField(max_length=64)
     text = models.TextField()
     messages = models.JSONField(default=list)
+    twins = models.JSONField(
+        default=dict,
+        help_text="The prompt with the user's stance `masked` or `flipped`: for each, its text and messages.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["campaign", "sha256"], name="prompt_once")]

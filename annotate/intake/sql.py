@@ -26,8 +26,8 @@ COPY_STAGING = """
 # Told apart from what is there first, so that importing again does not burn through ids. `campaign_id + 0` keeps the
 # planner off the index by campaign: while a new campaign is being filled, its statistics say that it is empty.
 INSERT_PROMPTS = """
-    INSERT INTO intake_prompt (campaign_id, sha256, text, messages)
-    SELECT DISTINCT ON (s.prompt_sha256) %(campaign)s, s.prompt_sha256, s.prompt, s.messages
+    INSERT INTO intake_prompt (campaign_id, sha256, text, messages, twins)
+    SELECT DISTINCT ON (s.prompt_sha256) %(campaign)s, s.prompt_sha256, s.prompt, s.messages, '{}'::jsonb
     FROM intake_staging s
     WHERE NOT EXISTS (
         SELECT FROM intake_prompt p WHERE p.campaign_id = %(campaign)s AND p.sha256 = s.prompt_sha256

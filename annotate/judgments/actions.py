@@ -16,7 +16,7 @@ from annotate.campaigns.models import Tag, TagSet
 from annotate.errors import RuleError
 from annotate.judgments import drafts, queries
 from annotate.judgments.drafts import Problem, ViolationDraft
-from annotate.judgments.models import Draft, Judgment, Violation
+from annotate.judgments.models import Judgment, Violation
 from annotate.queue import actions as queue_actions
 from annotate.queue.models import Lease
 
@@ -85,12 +85,11 @@ def submit(  # noqa: PLR0913 - what a judgment is made of
         created_at=now,
     )
     _store(judgment, violations, tags)
-    Draft.objects.filter(lease=lease).delete()
     return judgment
 
 
 @transaction.atomic
-def save_draft(*, token: uuid.UUID, annotator: User, payload: Mapping[str, Any], version: int, now: datetime) -> Draft:
+def save_draft(*, token: uuid.UUID, annotator: User, payload: Mapping[str, Any], version: int, now: datetime) -> Lease:
     """Keep what is marked so far. `version` is the one the change was made on: 0 when there was none yet.
 
     The same change again, as a page sends it that was left while saving, changes nothing. The lease runs its full time
@@ -100,22 +99,15 @@ def save_draft(*, token: uuid.UUID, annotator: User, payload: Mapping[str, Any],
     if len(json.dumps(payload)) > DRAFT_LIMIT_BYTES:
         raise RuleError("This draft is too large to keep. Shorten the critiques, or remove some violations.")
     lease = queue_actions.hold(token=token, annotator=annotator)
-    draft = queries.draft_of(lease=lease)
-    stored = draft.version if draft else 0
-    if draft and stored == version + 1 and draft.payload == payload:
-        return draft
-    if stored != version:
+    if lease.draft_version == version + 1 and lease.draft == payload:
+        return lease
+    if lease.draft_version != version:
         raise DraftChanged(
             "This output was changed in another tab or on another device. Reload the page to see the newer marks.",
-            version=stored,
+            version=lease.draft_version,
         )
-    queue_actions.renew(lease=lease, now=now)
-    draft = draft or Draft(lease=lease)
-    draft.version = stored + 1
-    draft.payload = dict(payload)
-    draft.updated_at = now
-    draft.save()
-    return draft
+    queue_actions.keep_draft(lease=lease, draft=dict(payload), now=now)
+    return lease
 
 
 def _earlier(lease: Lease, key: uuid.UUID) -> tuple[list[Judgment], Judgment | None]:

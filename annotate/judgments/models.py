@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from annotate.campaigns.models import Campaign
+
 
 class Judgment(models.Model):
     """One annotator's verdict on one output. Never changed: a later opinion is a new revision."""
@@ -23,9 +25,13 @@ class Judgment(models.Model):
     tag_set = models.ForeignKey("campaigns.TagSet", on_delete=models.PROTECT, related_name="+")
     revision = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)
+    withdrawn_at = models.DateTimeField(null=True, help_text="Taken back by its annotator right after the submit.")
     is_surplus = models.BooleanField(default=False, help_text="Came after its lease had expired; kept, beyond overlap.")
     verdict = models.CharField(max_length=15, choices=Verdict)
     comment = models.TextField(blank=True)
+    prompt_shown = models.CharField(
+        max_length=10, choices=Campaign.Stance, default=Campaign.Stance.AS_WRITTEN, help_text="The twin of the prompt."
+    )
     idempotency_key = models.UUIDField(default=uuid.uuid4, unique=True)
     seconds = models.PositiveIntegerField(null=True, help_text="From lease to submit.")
     created_at = models.DateTimeField()
@@ -92,15 +98,3 @@ class Violation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tag} {self.quote[:40]}"
-
-
-class Draft(models.Model):
-    """What an annotator has marked but not submitted. One per lease; `version` grows with every save."""
-
-    lease = models.OneToOneField("queue.Lease", on_delete=models.CASCADE, related_name="draft")
-    version = models.PositiveIntegerField(default=1)
-    payload = models.JSONField()
-    updated_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return f"draft {self.version}"

@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign, Tag, TagSet
 from annotate.judgments.drafts import ViolationDraft
-from annotate.judgments.models import Draft, Judgment, Violation
+from annotate.judgments.models import Judgment, Violation
 from annotate.queue.models import Lease
 
 
@@ -45,10 +45,6 @@ def judged_since(*, campaign: Campaign, annotator: User, since: datetime) -> int
     return Judgment.objects.filter(
         annotator=annotator, campaign=campaign, created_at__gte=since, is_current=True
     ).count()
-
-
-def draft_of(*, lease: Lease) -> Draft | None:
-    return Draft.objects.filter(lease=lease).first()
 
 
 def last_of(*, lease: Lease) -> Judgment | None:

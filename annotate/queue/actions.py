@@ -12,6 +12,7 @@ import itertools
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -81,6 +82,7 @@ def lease_next(*, campaign: Campaign, annotator: User, now: datetime) -> Lease |
         "annotator": annotator.pk,
         "now": now,
         "expires_at": policy.lease_until(now=now, minutes=campaign.lease_minutes),
+        "stance": campaign.stance,
         "first_key": policy.FIRST_KEY,
     }
     return _first(sql.RENEW_OWN, arguments) or _first(sql.TAKE_NEXT, arguments)
@@ -108,11 +110,12 @@ def release(*, token: uuid.UUID, annotator: User, now: datetime) -> Lease:
     return _give_back(lease, Lease.State.RELEASED, now)
 
 
-@transaction.atomic
-def renew(*, lease: Lease, now: datetime) -> None:
-    """Let an open lease run its full time from now. Somebody who is still marking keeps the output."""
-    until = policy.lease_until(now=now, minutes=lease.campaign.lease_minutes)
-    Lease.objects.filter(pk=lease.pk, state=Lease.State.OPEN).update(expires_at=until)
+def keep_draft(*, lease: Lease, draft: dict[str, Any], now: datetime) -> None:
+    """Store what is marked on a lease that `hold` locked. An open one runs its full time from now."""
+    lease.draft, lease.draft_version = draft, lease.draft_version + 1
+    if lease.state == Lease.State.OPEN:
+        lease.expires_at = policy.lease_until(now=now, minutes=lease.campaign.lease_minutes)
+    lease.save(update_fields=["draft", "draft_version", "expires_at"])
 
 
 def hold(*, token: uuid.UUID, annotator: User) -> Lease:

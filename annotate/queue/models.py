@@ -8,11 +8,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
+from annotate.campaigns.models import Campaign
+
 
 class Shelf(models.Model):
     """Outputs of one campaign and priority, in the order in which they are given out: by round, then by `order_key`.
 
-    The front shelf holds what came back after it was given out, and is emptied first. Whatever arrives joins the round
+    The front shelf holds what came back after it was given out, and is emptied first. The gold shelf holds outputs
+    whose errors are known; it has a turn by chance, as often as the campaign says. Whatever arrives joins the round
     after `sealed`; no cursor goes into a round that is not sealed. What lies before an annotator's cursor is therefore
     known for ever: nothing can arrive there.
     """
@@ -20,10 +23,13 @@ class Shelf(models.Model):
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+", db_index=False)
     priority = models.SmallIntegerField(default=0)
     is_front = models.BooleanField(default=False)
+    is_gold = models.BooleanField(default=False)
     sealed = models.BigIntegerField(default=0, help_text="The last round that nothing joins any more.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["campaign", "priority", "is_front"], name="shelf_one_of_a_kind")]
+        constraints = [
+            models.UniqueConstraint(fields=["campaign", "priority", "is_front", "is_gold"], name="shelf_one_of_a_kind")
+        ]
 
     def __str__(self) -> str:
         return f"{'front ' if self.is_front else ''}shelf {self.priority} of campaign {self.campaign_id}"
@@ -60,6 +66,7 @@ class QueueItem(models.Model):
     overlap = models.PositiveSmallIntegerField()
     taken_count = models.PositiveSmallIntegerField(default=0)
     judged_count = models.PositiveSmallIntegerField(default=0)
+    skip_count = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
         constraints = [
@@ -70,7 +77,8 @@ class QueueItem(models.Model):
                 fields=["shelf", "round", "order_key"],
                 name="queue_item_open",
                 condition=Q(taken_count__lt=F("overlap")),
-            )
+            ),
+            models.Index(fields=["campaign", "output"], name="queue_item_skipped", condition=Q(skip_count__gt=0)),
         ]
 
     def __str__(self) -> str:
@@ -80,8 +88,9 @@ class QueueItem(models.Model):
 class Lease(models.Model):
     """The right of one annotator to judge one output for a while. Outsiders know it by its token only.
 
-    A released or expired lease has returned its slot and may be taken up again by the same person (the row is reused);
-    a skipped or submitted one never is.
+    A released or expired lease has returned its slot and may be taken up again by the same person (the row is reused,
+    and what was marked is still there); a skipped or submitted one never is. `draft` is what is marked and not
+    submitted; its version grows with every save, before and after a submit.
     """
 
     class State(models.TextChoices):
@@ -97,6 +106,14 @@ class Lease(models.Model):
     annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases")
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     skip_reason = models.CharField(max_length=200, blank=True)
+    stance = models.CharField(
+        max_length=10,
+        choices=Campaign.Stance,
+        default=Campaign.Stance.AS_WRITTEN,
+        help_text="The campaign's at the time.",
+    )
+    draft = models.JSONField(null=True)
+    draft_version = models.PositiveIntegerField(default=0)
     leased_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)

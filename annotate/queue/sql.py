@@ -77,10 +77,11 @@ WITH shelves AS ({SHELVES} AND {IS_ACTIVE} {IN_ORDER}), first AS (
     FROM picked WHERE item.output_id = picked.output_id
     RETURNING item.output_id
 )
-INSERT INTO queue_lease (token, campaign_id, output_id, annotator_id, state, skip_reason, leased_at, expires_at)
-SELECT %(token)s, %(campaign)s, taken.output_id, %(annotator)s, 'open', '', %(now)s, %(expires_at)s FROM taken
+INSERT INTO queue_lease
+    (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at)
+SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, %(now)s, %(expires_at)s FROM taken
 ON CONFLICT (output_id, annotator_id) DO UPDATE
-    SET token = EXCLUDED.token, state = 'open', skip_reason = '', closed_at = NULL,
+    SET token = EXCLUDED.token, state = 'open', skip_reason = '', closed_at = NULL, stance = EXCLUDED.stance,
         leased_at = EXCLUDED.leased_at, expires_at = EXCLUDED.expires_at
 RETURNING *
 """
@@ -93,8 +94,8 @@ SELECT count(*) FROM (
 """
 
 OPEN_SHELVES = """
-INSERT INTO queue_shelf (campaign_id, priority, is_front, sealed)
-VALUES (%(campaign)s, %(priority)s, false, 0), (%(campaign)s, %(priority)s, true, 0)
+INSERT INTO queue_shelf (campaign_id, priority, is_front, is_gold, sealed)
+VALUES (%(campaign)s, %(priority)s, false, false, 0), (%(campaign)s, %(priority)s, true, false, 0)
 ON CONFLICT DO NOTHING
 """
 
@@ -112,7 +113,7 @@ WITH counted AS (
     WHERE output_id = %(output)s AND taken_count + %(more)s <= overlap
     RETURNING output_id
 )
-UPDATE queue_lease SET state = 'submitted', closed_at = %(now)s WHERE id = %(lease)s
+UPDATE queue_lease SET state = 'submitted', draft = NULL, closed_at = %(now)s WHERE id = %(lease)s
 RETURNING (SELECT count(*) FROM counted)
 """
 

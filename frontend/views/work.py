@@ -81,7 +81,7 @@ def draft(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> HttpR
         )
     except judgment_actions.DraftChanged as error:
         return JsonResponse({"message": error.message, "version": error.version}, status=409)
-    return JsonResponse({"version": saved.version})
+    return JsonResponse({"version": saved.draft_version})
 
 
 @require_POST
@@ -181,18 +181,16 @@ def _render(
 
 def _marked(lease: Lease, sent: work_form.Submission | None) -> dict[str, Any]:
     """Return what is marked so far: what was just refused, else the draft, else the judgment to be changed."""
-    draft = judgment_queries.draft_of(lease=lease)
-    version = draft.version if draft else 0
     if sent is not None:
         kept: Mapping[str, Any] = work_form.payload(sent.violations, comment=sent.comment, verdict=sent.verdict)
-    elif draft is not None:
-        kept = draft.payload
+    elif lease.draft is not None:
+        kept = lease.draft
     elif lease.state == Lease.State.SUBMITTED and (judgment := judgment_queries.last_of(lease=lease)):
         given = judgment_queries.as_drafts(judgment=judgment)
         kept = work_form.payload(given, comment=judgment.comment, verdict=judgment.verdict)
     else:
         kept = work_form.payload([], comment="", verdict="")
-    return {**kept, "version": version}
+    return {**kept, "version": lease.draft_version}
 
 
 def _listed(violations: Sequence[Mapping[str, Any]], tags: Sequence[Tag], text: str) -> list[dict[str, Any]]:

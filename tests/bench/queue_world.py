@@ -22,8 +22,9 @@ STEP = 50_000
 
 # A prompt of 60 words for four outputs of 180 words each.
 PROMPTS = """
-INSERT INTO intake_prompt (campaign_id, sha256, text, messages)
-SELECT %(campaign)s, encode(sha256(('p' || n)::bytea), 'hex'), 'Question ' || n || '? ' || repeat('context ', 58), '[]'
+INSERT INTO intake_prompt (campaign_id, sha256, text, messages, twins)
+SELECT %(campaign)s, encode(sha256(('p' || n)::bytea), 'hex'), 'Question ' || n || '? ' || repeat('context ', 58),
+       '[]', '{}'
 FROM generate_series(%(begin)s, %(end)s - 1) AS n WHERE n %% 4 = 0
 """
 OUTPUTS = """
@@ -38,8 +39,8 @@ WITH stored AS (
     RETURNING id
 )
 INSERT INTO queue_queueitem
-    (output_id, campaign_id, shelf_id, round, order_key, overlap, taken_count, judged_count)
-SELECT id, %(campaign)s, %(shelf)s, 1, hashint8extended(id, 0), %(overlap)s, 0, 0 FROM stored
+    (output_id, campaign_id, shelf_id, round, order_key, overlap, taken_count, judged_count, skip_count)
+SELECT id, %(campaign)s, %(shelf)s, 1, hashint8extended(id, 0), %(overlap)s, 0, 0, 0 FROM stored
 """
 # The history of somebody who judged the first outputs of the queue, each while two more judgments are wanted.
 HISTORY = """
@@ -47,12 +48,15 @@ WITH done AS (
     SELECT output_id FROM queue_queueitem WHERE campaign_id = %(campaign)s ORDER BY round, order_key LIMIT %(count)s
 ), leased AS (
     INSERT INTO queue_lease
-        (token, campaign_id, output_id, annotator_id, state, skip_reason, leased_at, expires_at, closed_at)
-    SELECT gen_random_uuid(), %(campaign)s, output_id, %(annotator)s, 'submitted', '', now(), now(), now() FROM done
+        (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at,
+         closed_at)
+    SELECT gen_random_uuid(), %(campaign)s, output_id, %(annotator)s, 'submitted', '', 'as_written', 0, now(), now(),
+           now()
+    FROM done
 ), judged AS (
     INSERT INTO judgments_judgment (campaign_id, output_id, annotator_id, tag_set_id, revision, is_current, is_surplus,
-        verdict, comment, idempotency_key, created_at)
-    SELECT %(campaign)s, output_id, %(annotator)s, %(tag_set)s, 1, true, false, 'nothing_wrong', '',
+        verdict, comment, prompt_shown, idempotency_key, created_at)
+    SELECT %(campaign)s, output_id, %(annotator)s, %(tag_set)s, 1, true, false, 'nothing_wrong', '', 'as_written',
            gen_random_uuid(), now() - interval '2 days'
     FROM done
 )

@@ -15,7 +15,7 @@ from annotate.campaigns import actions as campaign_actions
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraint_actions
 from annotate.constraints.models import Constraint
-from annotate.judgments.models import Draft, Judgment, Violation
+from annotate.judgments.models import Judgment, Violation
 from annotate.queue.models import Lease
 from tests.annotate.queue import rows
 from tests.browser.conftest import Open
@@ -366,7 +366,7 @@ def test_draft_survives_a_reload(open_page: Open, campaign: Campaign, ada: User)
     expect(page.locator("#violations .violation-quote")).to_have_text("third")
     expect(page.locator("[data-field=critique] textarea")).to_have_value("his second")
     submit(page)
-    assert not Draft.objects.exists()
+    assert not Lease.objects.exclude(draft=None).exists()
     assert Violation.objects.get().critique == "his second"
 
 
@@ -376,12 +376,12 @@ def test_draft_is_kept_in_the_browser_while_the_server_is_away(open_page: Open, 
     page.route("**/draft/", lambda route: route.abort())
     press(page, "1")
     expect(page.locator("#saved")).to_contain_text("Kept in this browser")
-    assert not Draft.objects.exists()
+    assert not Lease.objects.exclude(draft=None).exists()
     page.unroute("**/draft/")
     page.reload()
     expect(page.locator("#violations li")).to_have_count(1)
     saved(page)
-    assert Draft.objects.get().payload["violations"][0]["tag"] == "invented"
+    assert Lease.objects.exclude(draft=None).get().draft["violations"][0]["tag"] == "invented"
 
 
 def test_two_tabs_do_not_overwrite_each_other(open_page: Open, campaign: Campaign, ada: User) -> None:
@@ -392,7 +392,7 @@ def test_two_tabs_do_not_overwrite_each_other(open_page: Open, campaign: Campaig
     saved(first)
     press(second, "2")
     expect(second.locator("#saved")).to_contain_text("changed in another tab")
-    assert [each["tag"] for each in Draft.objects.get().payload["violations"]] == ["invented"]
+    assert [each["tag"] for each in Lease.objects.exclude(draft=None).get().draft["violations"]] == ["invented"]
 
 
 def test_two_quick_clicks_are_one_judgment(open_page: Open, campaign: Campaign, ada: User) -> None:

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
-from annotate.judgments.models import Draft, Judgment
+from annotate.judgments.models import Judgment
 from annotate.queue.models import Lease, QueueItem
 from tests.annotate.queue import rows
 
@@ -173,11 +173,11 @@ def test_add_and_remove_without_a_script(client: Client, ada: User) -> None:
     marked = json.loads(hidden(send_again, "violations").replace("&quot;", '"'))
     assert len(marked) == 1 and "Remove" in send_again.content.decode()
     send(client, violations=json.dumps(marked), tag="no-span", scope="whole", add="1")
-    draft = Draft.objects.get()
-    assert [each["tag"] for each in draft.payload["violations"]] == ["invented", "no-span"]
-    send(client, violations=json.dumps(draft.payload["violations"]), remove="0")
+    draft = Lease.objects.exclude(draft=None).get()
+    assert [each["tag"] for each in draft.draft["violations"]] == ["invented", "no-span"]
+    send(client, violations=json.dumps(draft.draft["violations"]), remove="0")
     draft.refresh_from_db()
-    assert [each["tag"] for each in draft.payload["violations"]] == ["no-span"]
+    assert [each["tag"] for each in draft.draft["violations"]] == ["no-span"]
     assert not Judgment.objects.exists()
 
 

@@ -10,7 +10,7 @@ from annotate.campaigns.models import Campaign, Tag, TagSet
 from annotate.errors import NotFound, RuleError
 from annotate.judgments import actions, queries
 from annotate.judgments.drafts import ViolationDraft
-from annotate.judgments.models import Draft, Judgment, Violation
+from annotate.judgments.models import Judgment, Violation
 from annotate.queue import actions as queue_actions
 from annotate.queue.models import Lease, QueueItem
 from tests.annotate.queue import rows
@@ -200,11 +200,11 @@ def test_save_draft_grows_its_version_and_renews_the_lease(campaign: Campaign, a
     later = NOW + timedelta(minutes=30)
     first = actions.save_draft(token=lease.token, annotator=ada, payload={"comment": "a"}, version=0, now=NOW)
     second = actions.save_draft(
-        token=lease.token, annotator=ada, payload={"comment": "b"}, version=first.version, now=later
+        token=lease.token, annotator=ada, payload={"comment": "b"}, version=first.draft_version, now=later
     )
-    assert (first.version, second.version) == (1, 2)
-    draft = Draft.objects.get()
-    assert (draft.payload, draft.version) == ({"comment": "b"}, 2)
+    assert (first.draft_version, second.draft_version) == (1, 2)
+    draft = Lease.objects.exclude(draft=None).get()
+    assert (draft.draft, draft.draft_version) == ({"comment": "b"}, 2)
     lease.refresh_from_db()
     assert lease.expires_at == later + timedelta(minutes=60)
 
@@ -216,13 +216,13 @@ def test_save_draft_refuses_a_stale_version(campaign: Campaign, ada: User) -> No
     with pytest.raises(actions.DraftChanged, match="another tab") as refused:
         actions.save_draft(token=lease.token, annotator=ada, payload={"v": "stale"}, version=1, now=NOW)
     assert refused.value.version == 2
-    assert Draft.objects.get().payload == {"v": 1}
+    assert Lease.objects.exclude(draft=None).get().draft == {"v": 1}
 
 
 def test_save_draft_twice_equals_once(campaign: Campaign, ada: User) -> None:
     lease = leased(campaign, ada)
     versions = [
-        actions.save_draft(token=lease.token, annotator=ada, payload={"v": 1}, version=0, now=NOW).version
+        actions.save_draft(token=lease.token, annotator=ada, payload={"v": 1}, version=0, now=NOW).draft_version
         for _ in range(2)
     ]
     assert versions == [1, 1]
@@ -242,12 +242,12 @@ def test_submit_ends_the_draft(campaign: Campaign, ada: User) -> None:
     lease = leased(campaign, ada)
     actions.save_draft(token=lease.token, annotator=ada, payload={"a": 1}, version=0, now=NOW)
     submit(lease, ada, SPAN)
-    assert not Draft.objects.exists()
+    assert not Lease.objects.exclude(draft=None).exists()
 
 
 def test_draft_outlives_an_expired_lease(campaign: Campaign, ada: User) -> None:
     lease = leased(campaign, ada)
     actions.save_draft(token=lease.token, annotator=ada, payload={"a": 1}, version=0, now=NOW)
     queue_actions.expire_overdue(now=NOW + timedelta(hours=3))
-    draft = queries.draft_of(lease=leased(campaign, ada))
-    assert draft is not None and draft.payload == {"a": 1}
+    draft = leased(campaign, ada).draft
+    assert draft == {"a": 1}
