@@ -9,17 +9,21 @@ only while one item's counter changes or something comes back.
 from __future__ import annotations
 
 import itertools
+import json
+import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 
+from annotate.accounts import actions as accounts
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.errors import NotAllowed, NotFound, RuleError
-from annotate.queue import policy, queries, sql
+from annotate.queue import policy, queries, reading, sql
 from annotate.queue.models import Lease, QueueItem
 
 ENQUEUE_CHUNK = 5000
@@ -28,7 +32,15 @@ SKIP_REASON_LIMIT = 200
 
 
 class CampaignNotActive(RuleError):
-    """The campaign is paused or closed."""
+    """The campaign is paused or closed; `state` says which."""
+
+    def __init__(self, message: str, *, state: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
+class NoSlot(RuleError):
+    """All the judgments that are wanted of the output are there or on their way."""
 
 
 class LeaseClosed(RuleError):
@@ -36,14 +48,16 @@ class LeaseClosed(RuleError):
 
 
 @transaction.atomic
-def enqueue(*, campaign: Campaign, output_ids: Iterable[int], now: datetime, priority: int = 0) -> None:
+def enqueue(
+    *, campaign: Campaign, output_ids: Iterable[int], now: datetime, priority: int = 0, is_gold: bool = False
+) -> None:
     """Put outputs into the campaign's queue, behind those of the same priority that somebody is at already.
 
-    Those in the queue stay as they are. Until the transaction ends, nobody comes to the round that they join: keep it
-    short after this.
+    Those in the queue stay as they are. `is_gold` outputs are for every annotator, at the campaign's gold share. Until
+    the transaction ends, nobody comes to the round that they join: keep it short after this.
     """
     ids = iter(output_ids)
-    shelf_id, joined = _join_shelf(campaign, priority)
+    shelf_id, joined = _join_shelf(campaign, priority, is_gold)
     while chunk := list(itertools.islice(ids, ENQUEUE_CHUNK)):
         QueueItem.objects.bulk_create(
             [
@@ -53,7 +67,7 @@ def enqueue(*, campaign: Campaign, output_ids: Iterable[int], now: datetime, pri
                     shelf_id=shelf_id,
                     round=joined,
                     order_key=policy.order_key(campaign_id=campaign.pk, output_id=output_id),
-                    overlap=campaign.overlap,
+                    overlap=policy.GOLD_OVERLAP if is_gold else campaign.overlap,
                 )
                 for output_id in chunk
             ],
@@ -62,30 +76,66 @@ def enqueue(*, campaign: Campaign, output_ids: Iterable[int], now: datetime, pri
 
 
 @transaction.atomic
-def lease_next(*, campaign: Campaign, annotator: User, now: datetime) -> Lease | None:
-    """Return the annotator's unfinished lease, renewed, or a lease on the next output; None when nothing is left.
+def lease_next(
+    *, campaign: Campaign, annotator: User, now: datetime, besides: Iterable[uuid.UUID] = ()
+) -> Lease | None:
+    """Return the annotator's unfinished lease, renewed, or a lease on the next output; None when there is none now.
 
-    At most four statements, and the same work in them however many outputs, judgments and annotators there are and
-    however much this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md). Raises NotAllowed for a person
-    who may not judge here and CampaignNotActive when the campaign does not hand out work.
+    `besides` are the tokens that the asker has already: a page that fetches ahead names the output it shows. Nobody
+    holds more than `policy.HELD_AT_MOST` in a campaign. The lease comes with its output and prompt.
+
+    Two statements, and the same work in them however many outputs, judgments and annotators there are and however much
+    this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md); two more when there is nothing. Raises
+    NotAllowed for a person who may not judge here and CampaignNotActive when the campaign does not hand out work.
     """
     if campaign.state != Campaign.State.ACTIVE:
-        raise CampaignNotActive(
-            f"“{campaign.name}” is {campaign.state}: it hands out no outputs now. Ask an admin of the campaign."
-        )
-    if not queries.may_judge(campaign=campaign, annotator=annotator):
-        raise NotAllowed(f"You may not judge in “{campaign.name}”. Ask one of its admins for the annotator role.")
+        raise _not_active(campaign, campaign.state)
     _serialise(annotator)
     arguments = {
-        "token": uuid.uuid4(),
-        "campaign": campaign.pk,
-        "annotator": annotator.pk,
-        "now": now,
-        "expires_at": policy.lease_until(now=now, minutes=campaign.lease_minutes),
-        "stance": campaign.stance,
+        **_lease_values(campaign, annotator, now),
+        "besides": list(besides),
+        "at_most": policy.HELD_AT_MOST,
+        "is_trusted": queries.is_trusted(annotator),
+        "roles": list(policy.JUDGING_ROLES),
+        "is_gold_turn": policy.is_gold_turn(draw=secrets.randbelow(100), share=campaign.gold_share),
+        "is_breadth_first": campaign.order == Campaign.Order.BREADTH,
         "first_key": policy.FIRST_KEY,
     }
-    return _first(sql.RENEW_OWN, arguments) or _first(sql.TAKE_NEXT, arguments)
+    # Asked again for the one whose own lease the sweep took back in that very moment.
+    lease = reading.leased(arguments) or reading.leased(arguments)
+    if lease is None:
+        _say_why_not(campaign, annotator)
+    return lease
+
+
+@transaction.atomic
+def lease_output(*, campaign: Campaign, annotator: User, output_id: int, now: datetime) -> Lease:
+    """Lease this very output, also when the annotator skipped it: how a reviewer takes what nobody wanted.
+
+    Raises NotAllowed for a person who may not judge here, NotFound when the output is not the campaign's, and NoSlot
+    when it has all its judgments or they are on their way.
+    """
+    if not queries.may_judge(campaign=campaign, annotator=annotator):
+        raise _not_a_judge(campaign)
+    _serialise(annotator)
+    arguments = {**_lease_values(campaign, annotator, now), "output": output_id}
+    lease = next(iter(Lease.objects.raw(sql.LEASE_OUTPUT, arguments)), None)
+    if lease is None:
+        if not QueueItem.objects.filter(pk=output_id, campaign=campaign).exists():
+            raise NotFound(f"“{campaign.name}” has no such output in its queue.")
+        raise NoSlot("Nothing more is wanted of this output: it is judged, or somebody is at it.")
+    return lease
+
+
+@transaction.atomic
+def set_aside(*, campaign: Campaign, output_ids: Sequence[int], by: User, now: datetime, reason: str = "") -> int:
+    """Want nothing more of these outputs than what they have or is on its way. Returns how many that changed."""
+    items = QueueItem.objects.filter(campaign=campaign, pk__in=output_ids, taken_count__lt=F("overlap"))
+    changed = items.filter(shelf__is_gold=False).update(overlap=F("taken_count"))
+    if changed:
+        detail = {"outputs": sorted(output_ids), "reason": reason[:SKIP_REASON_LIMIT]}
+        accounts.record(actor=by, verb="set aside", subject=f"campaign {campaign.slug}", now=now, detail=detail)
+    return changed
 
 
 @transaction.atomic
@@ -98,16 +148,31 @@ def skip(*, token: uuid.UUID, annotator: User, reason: str, now: datetime) -> Le
     if lease.state == Lease.State.SKIPPED:
         return lease
     lease.skip_reason = " ".join(reason.split())[:SKIP_REASON_LIMIT]
-    return _give_back(lease, Lease.State.SKIPPED, now)
+    _give_back(lease, Lease.State.SKIPPED, now)
+    QueueItem.objects.filter(pk=lease.output_id).update(skip_count=F("skip_count") + 1)
+    return lease
 
 
 @transaction.atomic
-def release(*, token: uuid.UUID, annotator: User, now: datetime) -> Lease:
-    """Give the output back, to be leased by anyone, this annotator too. Releasing again changes nothing."""
+def release(*, token: uuid.UUID, annotator: User, now: datetime, seen_until: datetime | None = None) -> Lease:
+    """Give the output back, to be leased by anyone, this annotator too. Releasing again changes nothing.
+
+    A page that closes names the deadline it knew: a lease that was renewed since is another page's by now, and stays.
+    """
     lease = hold(token=token, annotator=annotator)
     if lease.state in (Lease.State.RELEASED, Lease.State.EXPIRED):
         return lease
+    if seen_until is not None and lease.expires_at != seen_until:
+        return lease
     return _give_back(lease, Lease.State.RELEASED, now)
+
+
+@transaction.atomic
+def renew_held(*, tokens: Sequence[uuid.UUID], annotator: User, now: datetime) -> dict[uuid.UUID, datetime]:
+    """Let the annotator's open leases run their full time from now. Returns the new deadline of each still open."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.RENEW_HELD, {"tokens": list(tokens), "annotator": annotator.pk, "now": now})
+        return dict(cursor.fetchall())
 
 
 def keep_draft(*, lease: Lease, draft: dict[str, Any], now: datetime) -> None:
@@ -148,6 +213,18 @@ def close_submitted(*, lease: Lease, now: datetime) -> bool:
     return not row[0]
 
 
+def reopen(*, lease: Lease, draft: Mapping[str, Any], now: datetime) -> None:
+    """Open a submitted lease that `hold` locked, as part of taking its judgment back; `draft` is what it said.
+
+    Only for a judgment that had a slot: the slot stays with the lease.
+    """
+    until = policy.lease_until(now=now, minutes=lease.campaign.lease_minutes)
+    arguments: dict[str, Any] = {"lease": lease.pk, "output": lease.output_id, "expires_at": until}
+    arguments["draft"] = json.dumps(draft)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.REOPEN, arguments)
+
+
 @transaction.atomic
 def expire_overdue(*, now: datetime) -> int:
     """Give back the slots of leases that ran out, oldest first, one batch. Returns how many there were.
@@ -173,9 +250,9 @@ def set_overlap(*, campaign: Campaign, overlap: int) -> None:
         cursor.execute(sql.SET_OVERLAP, arguments)
 
 
-def _join_shelf(campaign: Campaign, priority: int) -> tuple[int, int]:
-    """Return the shelf that outputs of this priority go to and the round that they join."""
-    arguments = {"campaign": campaign.pk, "priority": priority}
+def _join_shelf(campaign: Campaign, priority: int, is_gold: bool) -> tuple[int, int]:
+    """Return the shelf that such outputs go to and the round that they join."""
+    arguments = {"campaign": campaign.pk, "priority": priority, "is_gold": is_gold}
     with connection.cursor() as cursor:
         cursor.execute(sql.JOIN_SHELF, arguments)
         row = cursor.fetchone()
@@ -192,8 +269,33 @@ def _serialise(annotator: User) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [policy.lock_key(annotator_id=annotator.pk)])
 
 
-def _first(statement: str, arguments: dict[str, object]) -> Lease | None:
-    return next(iter(Lease.objects.raw(statement, arguments)), None)
+def _lease_values(campaign: Campaign, annotator: User, now: datetime) -> dict[str, Any]:
+    return {
+        "token": uuid.uuid4(),
+        "campaign": campaign.pk,
+        "annotator": annotator.pk,
+        "stance": campaign.stance,
+        "now": now,
+        "expires_at": policy.lease_until(now=now, minutes=campaign.lease_minutes),
+    }
+
+
+def _say_why_not(campaign: Campaign, annotator: User) -> None:
+    """Raise what keeps the annotator from being given anything; return when there is just nothing."""
+    state = Campaign.objects.values_list("state", flat=True).get(pk=campaign.pk)
+    if state != Campaign.State.ACTIVE:
+        raise _not_active(campaign, state)
+    if not queries.may_judge(campaign=campaign, annotator=annotator):
+        raise _not_a_judge(campaign)
+
+
+def _not_active(campaign: Campaign, state: str) -> CampaignNotActive:
+    told = f"“{campaign.name}” is {state}: it hands out no outputs now. Ask an admin of the campaign."
+    return CampaignNotActive(told, state=state)
+
+
+def _not_a_judge(campaign: Campaign) -> NotAllowed:
+    return NotAllowed(f"You may not judge in “{campaign.name}”. Ask one of its admins for the annotator role.")
 
 
 def _give_back(lease: Lease, state: Lease.State, now: datetime) -> Lease:

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 JUDGING_ROLES = ("admin", "reviewer", "annotator")
 FIRST_KEY = -(2**63)  # before or at every order key: where a round begins
 OVERDUE_GRACE = timedelta(minutes=1)
+HELD_AT_MOST = 2  # the output that is shown and the one fetched ahead
+GOLD_OVERLAP = 32_767  # known outputs are for everybody
 
 
 def order_key(*, campaign_id: int, output_id: int) -> int:
@@ -27,6 +29,11 @@ def lease_until(*, now: datetime, minutes: int) -> datetime:
 def swept_before(*, now: datetime) -> datetime:
     """Return the deadline before which an open lease is given back. The grace lets a submit in flight arrive first."""
     return now - OVERDUE_GRACE
+
+
+def is_gold_turn(*, draw: int, share: int) -> bool:
+    """Say whether a known output has its turn. `draw` is by chance, 0 to 99, and nothing that the annotator sees."""
+    return draw < share
 
 
 def lock_key(*, annotator_id: int) -> int:

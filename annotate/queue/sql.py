@@ -1,34 +1,32 @@
 # ruff: noqa: S608 - the parts put together here are written here
 """The statements that must each be one statement to be right under concurrency."""
 
-RENEW_OWN = """
-UPDATE queue_lease SET expires_at = %(expires_at)s
-WHERE state = 'open' AND id = (
-    SELECT id FROM queue_lease
-    WHERE annotator_id = %(annotator)s AND campaign_id = %(campaign)s AND state = 'open'
-    ORDER BY leased_at, id
-    LIMIT 1
-    FOR UPDATE
-)
-RETURNING *
-"""
-
 # The campaign's shelves, each with the place that the annotator has reached on it.
 SHELVES = """
-SELECT shelf.id, shelf.priority, shelf.is_front, shelf.sealed,
+SELECT shelf.id, shelf.priority, shelf.is_front, shelf.is_gold, shelf.sealed,
        COALESCE(place.round, 0) AS round, COALESCE(place.order_key, 0) AS order_key
 FROM queue_shelf AS shelf
 LEFT JOIN queue_cursor AS place ON place.shelf_id = shelf.id AND place.annotator_id = %(annotator)s
 WHERE shelf.campaign_id = %(campaign)s
 """
 
-IN_ORDER = "ORDER BY shelf.priority DESC, shelf.is_front DESC"
-IS_ACTIVE = "EXISTS (SELECT 1 FROM campaigns_campaign WHERE id = %(campaign)s AND state = 'active')"
+IN_ORDER = "ORDER BY shelves.is_gold DESC, shelves.priority DESC, shelves.is_front DESC"
+
+# Who may not judge here, or holds as much as they may, or has something unfinished besides, is shown no shelves.
+IS_WANTED = """
+EXISTS (SELECT FROM campaigns_campaign WHERE id = %(campaign)s AND state = 'active')
+AND (%(is_trusted)s OR EXISTS (
+    SELECT FROM campaigns_membership
+    WHERE campaign_id = %(campaign)s AND user_id = %(annotator)s AND role = ANY(%(roles)s)
+))
+AND (SELECT count(*) FROM mine) < %(at_most)s
+AND NOT EXISTS (SELECT FROM renewed)
+"""
 
 # What the annotator may be given of one of these shelves. Their lease of an item is looked up, not joined: the planner
 # could read all their leases for a join.
 FREE_FOR_ME = """
-SELECT item.output_id, item.round, item.order_key
+SELECT item.output_id, item.round, item.order_key, item.taken_count + 1 < item.overlap AS is_wanted_again
 FROM queue_queueitem AS item
 WHERE item.shelf_id = shelves.id
   AND item.taken_count < item.overlap
@@ -40,54 +38,100 @@ WHERE item.shelf_id = shelves.id
 ORDER BY item.round, item.order_key
 """
 
-# Takes the first item that no other transaction is counting; the others are passed over, not waited for. The cursor
-# moves to the first item that is free, locked or not: what was only passed over is found again. Shelves on which
-# nothing is free are passed as far as they are sealed. Whoever is the first to come to a round seals it, and stays at
-# its beginning: outputs that joined it before the seal may not be visible yet.
+# The annotator's own unfinished lease, renewed; else the first item that no other transaction is counting: the others
+# are passed over, not waited for. The cursor moves to the first item that is free, locked or not: what was only passed
+# over is found again. Shelves on which nothing is free are passed as far as they are sealed. Whoever is the first to
+# come to a round, or to find nothing in it, seals it, and stays at its beginning: outputs that joined it before the
+# seal may not be visible yet. Breadth first, what is wanted again joins the round that nobody is at yet; the shelf's
+# row is held for that, as an import holds it, and after the seal, for a statement locks no row that it changed.
 # The unique pair (output, annotator) stands behind it all; its conflict is an expired or released lease of the same
 # person, which is taken up anew.
-TAKE_NEXT = f"""
-WITH shelves AS ({SHELVES} AND {IS_ACTIVE} {IN_ORDER}), first AS (
-    SELECT shelves.id, shelves.priority, shelves.is_front, shelves.sealed, free.round, free.order_key
-    FROM shelves CROSS JOIN LATERAL ({FREE_FOR_ME} LIMIT 1) AS free
-    ORDER BY shelves.priority DESC, shelves.is_front DESC
-    LIMIT 1
-), places AS (
-    SELECT id, sealed + 1 AS round, CAST(%(first_key)s AS bigint) AS order_key FROM shelves
-    WHERE NOT EXISTS (
-        SELECT 1 FROM first WHERE (first.priority, first.is_front) >= (shelves.priority, shelves.is_front)
+LEASE_NEXT = f"""
+WITH mine AS (
+    SELECT id, token, leased_at FROM queue_lease
+    WHERE annotator_id = %(annotator)s AND campaign_id = %(campaign)s AND state = 'open'
+), renewed AS (
+    UPDATE queue_lease SET expires_at = %(expires_at)s
+    WHERE state = 'open' AND id = (
+        SELECT id FROM mine WHERE token <> ALL(%(besides)s::uuid[]) ORDER BY leased_at, id LIMIT 1
     )
+    RETURNING *
+), shelves AS (
+    {SHELVES} AND (%(is_gold_turn)s OR NOT shelf.is_gold) AND {IS_WANTED}
+), first AS (
+    SELECT shelves.*, free.round AS free_round, free.order_key AS free_key
+    FROM shelves CROSS JOIN LATERAL ({FREE_FOR_ME} LIMIT 1) AS free
+    {IN_ORDER}
+    LIMIT 1
+), passed AS (
+    SELECT shelves.* FROM shelves WHERE NOT EXISTS (
+        SELECT FROM first
+        WHERE (first.is_gold, first.priority, first.is_front) >= (shelves.is_gold, shelves.priority, shelves.is_front)
+    )
+), places AS (
+    SELECT id, sealed + 1 AS round, CAST(%(first_key)s AS bigint) AS order_key FROM passed
     UNION ALL
-    SELECT id, round, CASE WHEN round > sealed THEN CAST(%(first_key)s AS bigint) ELSE order_key END FROM first
+    SELECT id, free_round, CASE WHEN free_round > sealed THEN CAST(%(first_key)s AS bigint) ELSE free_key END FROM first
 ), moved AS (
     INSERT INTO queue_cursor AS place (shelf_id, annotator_id, round, order_key)
     SELECT id, %(annotator)s, round, order_key FROM places
     ON CONFLICT (shelf_id, annotator_id) DO UPDATE SET round = EXCLUDED.round, order_key = EXCLUDED.order_key
     WHERE (place.round, place.order_key) <> (EXCLUDED.round, EXCLUDED.order_key)
 ), entered AS (
-    UPDATE queue_shelf AS shelf SET sealed = first.round
-    FROM first WHERE shelf.id = first.id AND first.round > first.sealed AND shelf.sealed < first.round
+    UPDATE queue_shelf AS shelf SET sealed = seals.round
+    FROM (
+        SELECT shelf.id, places.round FROM queue_shelf AS shelf JOIN places USING (id)
+        WHERE shelf.sealed < places.round AND EXISTS (
+            SELECT FROM queue_queueitem AS item
+            WHERE item.shelf_id = shelf.id AND item.taken_count < item.overlap AND item.round = places.round
+        )
+        ORDER BY shelf.id
+        FOR UPDATE OF shelf
+    ) AS seals
+    WHERE shelf.id = seals.id
+    RETURNING shelf.id, shelf.sealed
 ), picked AS (
-    SELECT free.output_id
+    SELECT free.output_id, free.is_wanted_again AND NOT shelves.is_gold AS is_wanted_again, shelves.priority
     FROM shelves CROSS JOIN LATERAL ({FREE_FOR_ME} LIMIT 1 FOR UPDATE OF item SKIP LOCKED) AS free
-    ORDER BY shelves.priority DESC, shelves.is_front DESC
+    {IN_ORDER}
     LIMIT 1
+), back AS (
+    SELECT shelf.id FROM queue_shelf AS shelf JOIN picked USING (priority)
+    WHERE shelf.campaign_id = %(campaign)s AND NOT shelf.is_front AND NOT shelf.is_gold
+      AND %(is_breadth_first)s AND picked.is_wanted_again
+), held AS (
+    SELECT shelf.id, shelf.sealed FROM queue_shelf AS shelf JOIN back USING (id)
+    WHERE NOT EXISTS (SELECT FROM entered WHERE entered.id = shelf.id)
+    FOR SHARE OF shelf
+), joined AS (
+    SELECT id, sealed + 1 AS round FROM held
+    UNION ALL
+    SELECT id, entered.sealed + 1 FROM entered JOIN back USING (id)
 ), taken AS (
-    UPDATE queue_queueitem AS item SET taken_count = item.taken_count + 1
-    FROM picked WHERE item.output_id = picked.output_id
+    UPDATE queue_queueitem AS item
+    SET taken_count = item.taken_count + 1,
+        shelf_id = COALESCE(joined.id, item.shelf_id), round = COALESCE(joined.round, item.round)
+    FROM picked LEFT JOIN joined ON true
+    WHERE item.output_id = picked.output_id
     RETURNING item.output_id
+), leased AS (
+    INSERT INTO queue_lease
+        (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at)
+    SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, %(now)s, %(expires_at)s
+    FROM taken
+    ON CONFLICT (output_id, annotator_id) DO UPDATE
+        SET token = EXCLUDED.token, state = 'open', skip_reason = '', closed_at = NULL, stance = EXCLUDED.stance,
+            leased_at = EXCLUDED.leased_at, expires_at = EXCLUDED.expires_at
+    RETURNING *
 )
-INSERT INTO queue_lease
-    (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at)
-SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, %(now)s, %(expires_at)s FROM taken
-ON CONFLICT (output_id, annotator_id) DO UPDATE
-    SET token = EXCLUDED.token, state = 'open', skip_reason = '', closed_at = NULL, stance = EXCLUDED.stance,
-        leased_at = EXCLUDED.leased_at, expires_at = EXCLUDED.expires_at
-RETURNING *
+SELECT {{columns}}
+FROM (SELECT * FROM renewed UNION ALL SELECT * FROM leased) AS lease
+JOIN intake_output AS output ON output.id = lease.output_id
+JOIN intake_prompt AS prompt ON prompt.id = output.prompt_id
 """
 
 COUNT_FREE = f"""
-WITH shelves AS ({SHELVES})
+WITH shelves AS ({SHELVES} AND NOT shelf.is_gold)
 SELECT count(*) FROM (
     SELECT FROM shelves CROSS JOIN LATERAL ({FREE_FOR_ME} LIMIT %(at_most)s) AS free LIMIT %(at_most)s
 ) AS counted
@@ -95,14 +139,14 @@ SELECT count(*) FROM (
 
 OPEN_SHELVES = """
 INSERT INTO queue_shelf (campaign_id, priority, is_front, is_gold, sealed)
-VALUES (%(campaign)s, %(priority)s, false, false, 0), (%(campaign)s, %(priority)s, true, false, 0)
+VALUES (%(campaign)s, %(priority)s, false, %(is_gold)s, 0), (%(campaign)s, %(priority)s, true, %(is_gold)s, 0)
 ON CONFLICT DO NOTHING
 """
 
 # Held to the end of the transaction: the round that its outputs join cannot be sealed before they are visible.
 JOIN_SHELF = """
 SELECT id, sealed + 1 FROM queue_shelf
-WHERE campaign_id = %(campaign)s AND priority = %(priority)s AND NOT is_front
+WHERE campaign_id = %(campaign)s AND priority = %(priority)s AND is_gold = %(is_gold)s AND NOT is_front
 FOR SHARE
 """
 
@@ -117,12 +161,50 @@ UPDATE queue_lease SET state = 'submitted', draft = NULL, closed_at = %(now)s WH
 RETURNING (SELECT count(*) FROM counted)
 """
 
+# The judgment is taken back; its slot stays its annotator's.
+REOPEN = """
+WITH uncounted AS (
+    UPDATE queue_queueitem SET judged_count = judged_count - 1 WHERE output_id = %(output)s
+)
+UPDATE queue_lease SET state = 'open', closed_at = NULL, expires_at = %(expires_at)s,
+    draft = %(draft)s, draft_version = draft_version + 1
+WHERE id = %(lease)s
+"""
+
+RENEW_HELD = """
+UPDATE queue_lease AS lease SET expires_at = %(now)s + make_interval(mins => campaign.lease_minutes)
+FROM campaigns_campaign AS campaign
+WHERE campaign.id = lease.campaign_id AND lease.state = 'open'
+  AND lease.annotator_id = %(annotator)s AND lease.token = ANY(%(tokens)s::uuid[])
+RETURNING lease.token, lease.expires_at
+"""
+
+# One slot of this output, when there is one, whatever shelf it is on. A lease that is open is only renewed.
+LEASE_OUTPUT = """
+WITH mine AS (
+    SELECT state FROM queue_lease WHERE output_id = %(output)s AND annotator_id = %(annotator)s FOR UPDATE
+), taken AS (
+    UPDATE queue_queueitem SET taken_count = taken_count + 1
+    WHERE output_id = %(output)s AND campaign_id = %(campaign)s AND taken_count < overlap
+      AND NOT EXISTS (SELECT FROM mine WHERE state IN ('open', 'submitted'))
+    RETURNING output_id
+), wanted AS (
+    SELECT output_id FROM taken UNION ALL SELECT %(output)s::bigint FROM mine WHERE state = 'open'
+)
+INSERT INTO queue_lease
+    (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at)
+SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, %(now)s, %(expires_at)s FROM wanted
+ON CONFLICT (output_id, annotator_id) DO UPDATE
+    SET state = 'open', skip_reason = '', closed_at = NULL, expires_at = EXCLUDED.expires_at
+RETURNING *
+"""
+
 # A round of its own for what comes back now. One transaction after the other: whoever sees a round sees all before it.
 SEAL_FRONT_OF_OUTPUTS = """
 UPDATE queue_shelf SET sealed = sealed + 1 WHERE id IN (
     SELECT front.id FROM queue_shelf AS front
-    WHERE front.is_front AND (front.campaign_id, front.priority) IN (
-        SELECT shelf.campaign_id, shelf.priority
+    WHERE front.is_front AND (front.campaign_id, front.priority, front.is_gold) IN (
+        SELECT shelf.campaign_id, shelf.priority, shelf.is_gold
         FROM queue_queueitem AS item JOIN queue_shelf AS shelf ON shelf.id = item.shelf_id
         WHERE item.output_id = ANY(%(outputs)s)
     )
@@ -133,7 +215,7 @@ UPDATE queue_shelf SET sealed = sealed + 1 WHERE id IN (
 
 SEAL_FRONTS = """
 UPDATE queue_shelf SET sealed = sealed + 1 WHERE id IN (
-    SELECT id FROM queue_shelf WHERE campaign_id = %(campaign)s AND is_front ORDER BY id FOR UPDATE
+    SELECT id FROM queue_shelf WHERE campaign_id = %(campaign)s AND is_front AND NOT is_gold ORDER BY id FOR UPDATE
 )
 """
 
@@ -147,7 +229,8 @@ WITH slots AS (
     JOIN slots USING (output_id)
     JOIN queue_shelf AS shelf ON shelf.id = item.shelf_id
     JOIN queue_shelf AS front
-        ON front.campaign_id = shelf.campaign_id AND front.priority = shelf.priority AND front.is_front
+        ON front.campaign_id = shelf.campaign_id AND front.priority = shelf.priority
+        AND front.is_gold = shelf.is_gold AND front.is_front
     ORDER BY item.output_id
     FOR UPDATE OF item
 )
@@ -177,8 +260,9 @@ WITH items AS (
     FROM queue_queueitem AS item
     JOIN queue_shelf AS shelf ON shelf.id = item.shelf_id
     JOIN queue_shelf AS front
-        ON front.campaign_id = shelf.campaign_id AND front.priority = shelf.priority AND front.is_front
-    WHERE item.campaign_id = %(campaign)s
+        ON front.campaign_id = shelf.campaign_id AND front.priority = shelf.priority
+        AND front.is_gold = shelf.is_gold AND front.is_front
+    WHERE item.campaign_id = %(campaign)s AND NOT shelf.is_gold
     ORDER BY item.output_id
     FOR UPDATE OF item
 )
