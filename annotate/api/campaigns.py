@@ -13,9 +13,35 @@ from annotate.campaigns import queries as campaign_queries
 
 
 class CampaignSerializer(serializers.ModelSerializer[models.Campaign]):
+    """`gold_share` and `stance` are null for annotators, who judge without knowing either."""
+
+    gold_share = serializers.SerializerMethodField(help_text="How many of 100 outputs handed out have known errors.")
+    stance = serializers.SerializerMethodField(help_text="How a stance that the user states in a prompt is shown.")
+
     class Meta:
         model = models.Campaign
-        fields = ["slug", "name", "description", "state", "overlap", "created_at"]
+        fields = [
+            "slug",
+            "name",
+            "description",
+            "state",
+            "overlap",
+            "order",
+            "gold_share",
+            "stance",
+            "is_sensitive",
+            "created_at",
+        ]
+
+    def get_gold_share(self, campaign: models.Campaign) -> int | None:
+        return campaign.gold_share if _is_told(campaign) else None
+
+    def get_stance(self, campaign: models.Campaign) -> str | None:
+        return campaign.stance if _is_told(campaign) else None
+
+
+def _is_told(campaign: models.Campaign) -> bool:
+    return getattr(campaign, "my_role", None) not in (None, models.Membership.Role.ANNOTATOR)
 
 
 class Campaigns(generics.ListAPIView[models.Campaign]):

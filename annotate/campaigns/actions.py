@@ -17,7 +17,18 @@ from annotate.campaigns.models import Campaign, CampaignInvitation, Membership, 
 from annotate.campaigns.tags import TagDraft, TagError
 from annotate.errors import NotFound, RuleError
 
-RULES = ("name", "description", "guidelines", "overlap", "lease_minutes")
+RULES = (
+    "name",
+    "description",
+    "guidelines",
+    "overlap",
+    "lease_minutes",
+    "order",
+    "gold_share",
+    "stance",
+    "is_sensitive",
+)
+MOST_GOLD = 50
 TAG_FIELDS = ("slug", "name", "kind", "key", "severity_rule", "span_rule", "description", "example")
 
 
@@ -52,6 +63,10 @@ def create(  # noqa: PLR0913 - a campaign is made in one go
     description: str = "",
     guidelines: str = "",
     overlap: int = 1,
+    order: str = Campaign.Order.DEPTH,
+    gold_share: int = 0,
+    stance: str = Campaign.Stance.AS_WRITTEN,
+    is_sensitive: bool = False,
 ) -> Campaign:
     """Make a campaign with version 1 of its tag set; `by` becomes its admin.
 
@@ -63,6 +78,10 @@ def create(  # noqa: PLR0913 - a campaign is made in one go
         description=description.strip(),
         guidelines=guidelines.strip(),
         overlap=overlap,
+        order=order,
+        gold_share=gold_share,
+        stance=stance,
+        is_sensitive=is_sensitive,
         created_by=by,
         created_at=now,
     )
@@ -270,6 +289,7 @@ def _check_campaign(campaign: Campaign) -> None:
         raise CampaignRefused("Give the campaign a name.", field="name")
     if not campaign.slug:
         raise CampaignRefused("Give the campaign an address of Latin letters, digits and hyphens.", field="slug")
+    _check_choices(campaign)
     try:
         campaign.clean_fields(exclude=["created_by", "created_at", "state"])
     except ValidationError as error:
@@ -277,6 +297,20 @@ def _check_campaign(campaign: Campaign) -> None:
         raise CampaignRefused(f"{field.replace('_', ' ').capitalize()}: {messages[0]}", field=field) from error
     if Campaign.objects.filter(slug=campaign.slug).exclude(pk=campaign.pk).exists():
         raise _slug_taken(campaign.slug)
+
+
+def _check_choices(campaign: Campaign) -> None:
+    if not isinstance(campaign.gold_share, int) or not 0 <= campaign.gold_share <= MOST_GOLD:
+        raise CampaignRefused(
+            f"The share of gold is a whole number from 0 to {MOST_GOLD} of 100 outputs.", field="gold_share"
+        )
+    if campaign.order not in Campaign.Order.values:
+        raise CampaignRefused(
+            f'Outputs are handed out by {" or ".join(Campaign.Order.values)}, not by "{campaign.order}".', field="order"
+        )
+    if campaign.stance not in Campaign.Stance.values:
+        known = ", ".join(Campaign.Stance.values)
+        raise CampaignRefused(f'A stance is shown as one of {known}, not "{campaign.stance}".', field="stance")
 
 
 def _slug_taken(slug: str) -> CampaignRefused:

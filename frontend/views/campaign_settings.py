@@ -18,7 +18,26 @@ from annotate.queue import actions as queue
 from frontend import doors
 
 TEXTS = ("name", "description", "guidelines")
-NUMBERS = ("overlap", "lease_minutes")
+NUMBERS = ("overlap", "lease_minutes", "gold_share")
+CHOICES = ("order", "stance")
+TYPED = TEXTS + NUMBERS + CHOICES
+ORDERS = (
+    (
+        Campaign.Order.DEPTH,
+        "One output after the other",
+        "An output gets all its judgments before the next one begins.",
+    ),
+    (
+        Campaign.Order.BREADTH,
+        "All outputs once, then again",
+        "Every output gets one judgment before any gets a second.",
+    ),
+)
+STANCES = (
+    (Campaign.Stance.AS_WRITTEN, "As written", "Annotators read what the user wrote."),
+    (Campaign.Stance.MASKED, "Masked", "They read the twin of the prompt that keeps the user's opinion out."),
+    (Campaign.Stance.FLIPPED, "Flipped", "They read the twin in which the user holds the opposite opinion."),
+)
 SAID = {
     "active": "The campaign is open. Annotators can go on.",
     "paused": "The campaign is paused. Nobody gets another output until you resume it.",
@@ -30,8 +49,10 @@ SAID = {
 @doors.campaign_page(doors.ADMIN)
 def settings(request: doors.Request, campaign: Campaign) -> HttpResponse:
     if request.method != "POST":
-        return _page(request, campaign, typed={field: getattr(campaign, field) for field in TEXTS + NUMBERS})
-    typed = {field: request.POST.get(field, "").replace("\r\n", "\n").strip() for field in TEXTS + NUMBERS}
+        return _page(request, campaign, typed={field: getattr(campaign, field) for field in (*TYPED, "is_sensitive")})
+    typed: dict[str, Any] = {field: request.POST.get(field, "").replace("\r\n", "\n").strip() for field in TYPED} | {
+        "is_sensitive": bool(request.POST.get("is_sensitive"))
+    }
     try:
         _save(request, campaign, typed)
     except RuleError as error:
@@ -50,17 +71,18 @@ def state(request: doors.Request, campaign: Campaign) -> HttpResponse:
 
 
 @transaction.atomic
-def _save(request: doors.Request, campaign: Campaign, typed: dict[str, str]) -> None:
+def _save(request: doors.Request, campaign: Campaign, typed: dict[str, Any]) -> None:
     """The rules and the queue that follows them change together. Campaigns lie below the queue, so the door does it."""
     numbers = {field: doors.whole_number(typed[field], field=field) for field in NUMBERS}
-    texts = {field: typed[field] for field in TEXTS}
+    others = {field: typed[field] for field in (*TEXTS, *CHOICES, "is_sensitive")}
     overlap_before = campaign.overlap
-    actions.update_rules(campaign=campaign, by=request.user, now=clock.now(), **texts, **numbers)
+    actions.update_rules(campaign=campaign, by=request.user, now=clock.now(), **others, **numbers)
     if campaign.overlap != overlap_before:
         queue.set_overlap(campaign=campaign, overlap=campaign.overlap)
 
 
 def _page(request: doors.Request, campaign: Campaign, *, status: int = 200, **context: Any) -> HttpResponse:
+    context |= {"orders": ORDERS, "stances": STANCES}
     return doors.render(request, "campaign_settings.html", context, campaign=campaign, tab="settings", status=status)
 
 

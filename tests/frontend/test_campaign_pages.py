@@ -170,8 +170,27 @@ def test_people_queries_do_not_grow(client: Client, campaign: Campaign, django_a
 
 
 def _settings(**changed: str) -> dict[str, str]:
-    values = {"name": "Helpdesk", "description": "", "guidelines": "", "overlap": "1", "lease_minutes": "60"}
-    return {**values, **changed}
+    texts = {"name": "Helpdesk", "description": "", "guidelines": ""}
+    rules = {"overlap": "1", "lease_minutes": "60", "order": "depth", "gold_share": "0", "stance": "as_written"}
+    return {**texts, **rules, **changed}
+
+
+def test_settings_of_handing_out_and_showing(client: Client, campaign: Campaign) -> None:
+    sent = _settings(order="breadth", gold_share="10", stance="flipped", is_sensitive="1")
+    assert client.post("/c/helpdesk/settings/", sent).status_code == 302
+    campaign.refresh_from_db()
+    assert (campaign.order, campaign.gold_share, campaign.stance, campaign.is_sensitive) == (
+        "breadth",
+        10,
+        "flipped",
+        True,
+    )
+    page = client.get("/c/helpdesk/settings/").text
+    assert re.search(r'value="breadth"\s+checked', page)
+    assert re.search(r'value="flipped"\s+checked', page)
+    client.post("/c/helpdesk/settings/", _settings())
+    campaign.refresh_from_db()
+    assert not campaign.is_sensitive
 
 
 def test_settings_overlap_reaches_the_queue(client: Client, campaign: Campaign) -> None:
@@ -197,7 +216,18 @@ def test_settings_and_queue_change_together_or_not_at_all(
 
 
 @pytest.mark.parametrize(
-    "changed", [{"overlap": "0"}, {"overlap": "x"}, {"lease_minutes": "99999"}, {"name": ""}, {"overlap": "9" * 30}]
+    "changed",
+    [
+        {"overlap": "0"},
+        {"overlap": "x"},
+        {"lease_minutes": "99999"},
+        {"name": ""},
+        {"overlap": "9" * 30},
+        {"gold_share": "51"},
+        {"gold_share": "a few"},
+        {"order": "random"},
+        {"stance": ""},
+    ],
 )
 def test_settings_refused_keep_what_was_typed(client: Client, campaign: Campaign, changed: dict[str, str]) -> None:
     response = client.post("/c/helpdesk/settings/", _settings(guidelines="Long text", **changed))

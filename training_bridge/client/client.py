@@ -51,6 +51,10 @@ class Client:
     ) -> None:
         self._http.close()
 
+    def campaigns(self) -> Iterator[dict[str, Any]]:
+        """Yield the campaigns that the token's user is a member of, with their rules."""
+        return self._pages("campaigns", 100)
+
     def import_outputs(
         self, *, campaign: str, path: Path, make_tags: bool = False, namespace: str | None = None
     ) -> dict[str, Any]:

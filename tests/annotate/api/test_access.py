@@ -100,3 +100,17 @@ def test_campaigns_lists_only_mine(connect: Connect) -> None:
     factories.campaign("theirs")
     answer = connect(admin, "runs:read").get(reverse("api-campaigns"))
     assert [each["slug"] for each in answer.json()["results"]] == ["mine"]
+
+
+def test_campaigns_hide_from_annotators_what_they_must_not_know(connect: Connect) -> None:
+    campaign = factories.campaign("helpdesk", gold_share=7, stance="flipped", order="breadth")
+    told = {"order": "breadth", "gold_share": 7, "stance": "flipped"}
+    for role, expected in (
+        ("admin", told),
+        ("researcher", told),
+        ("annotator", {**told, "gold_share": None, "stance": None}),
+    ):
+        [row] = (
+            connect(factories.member(campaign, role), "judgments:write").get(reverse("api-campaigns")).json()["results"]
+        )
+        assert {name: row[name] for name in expected} == expected

@@ -191,6 +191,39 @@ def test_update_rules_changes_only_rules() -> None:
             actions.update_rules(campaign=campaign, by=admin, now=NOW, **fields)
 
 
+def test_update_rules_of_handing_out_and_showing() -> None:
+    campaign = factories.campaign(order="breadth", gold_share=5, stance="masked", is_sensitive=True)
+    assert (campaign.order, campaign.gold_share, campaign.stance, campaign.is_sensitive) == (
+        "breadth",
+        5,
+        "masked",
+        True,
+    )
+    rules = {"order": "depth", "gold_share": 50, "stance": "flipped", "is_sensitive": False}
+    for _ in range(2):
+        actions.update_rules(campaign=campaign, by=factories.admin_of(campaign), now=NOW, **rules)
+    stored = Campaign.objects.values(*rules).get(pk=campaign.pk)
+    assert stored == rules
+    assert AuditEntry.objects.filter(verb="change").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"order": "random"}, 'not by "random"'),
+        ({"gold_share": 51}, "from 0 to 50"),
+        ({"gold_share": -1}, "from 0 to 50"),
+        ({"stance": "hidden"}, 'not "hidden"'),
+    ],
+)
+def test_update_rules_refuses_with_a_sentence(rule: dict[str, object], said: str) -> None:
+    campaign = factories.campaign()
+    with pytest.raises(actions.CampaignRefused, match=said) as refused:
+        actions.update_rules(campaign=campaign, by=factories.admin_of(campaign), now=NOW, **rule)
+    assert refused.value.field in rule
+    assert Campaign.objects.get().gold_share == 0
+
+
 def test_set_state_twice_equals_once() -> None:
     campaign = factories.campaign()
     for _ in range(2):
