@@ -15,16 +15,18 @@ LEASE = [field.attname for field in Lease._meta.concrete_fields]
 OUTPUT = ["id", "prompt_id", "text", "text_sha256", "meta"]
 PROMPT = ["id", "text", "messages", "twins"]
 JSON = {"draft", "meta", "messages", "twins"}
-COLUMNS = (
-    [("lease", name) for name in LEASE] + [("output", name) for name in OUTPUT] + [("prompt", name) for name in PROMPT]
-)
-LEASE_NEXT = sql.LEASE_NEXT.format(columns=", ".join(f"{table}.{name}" for table, name in COLUMNS))
+COLUMNS = [
+    *(("lease", name) for name in LEASE),
+    *(("output", name) for name in OUTPUT),
+    *(("prompt", name) for name in PROMPT),
+]
+SELECTED = ", ".join(f"{table}.{name}" for table, name in COLUMNS)
 
 
 def leased(arguments: dict[str, Any]) -> Lease | None:
     """Run LEASE_NEXT; return its lease with its output and prompt, which have only what a judge may see."""
     with connection.cursor() as cursor:
-        cursor.execute(LEASE_NEXT, arguments)
+        cursor.execute(sql.LEASE_NEXT.format(columns=SELECTED), arguments)
         row = cursor.fetchone()
     if row is None:
         return None
