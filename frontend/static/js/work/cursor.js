@@ -1,129 +1,250 @@
-// Where the annotator is in the text: a cursor on one word, and a selection of characters. UTF-16 units.
+// Where the annotator is in the text: a place (a word or one character), a selection that grows from an anchor, or the
+// edge of a span that is being moved. UTF-16 units. `side` is the end of the selection that moves.
 
-import { indexAt, snap } from "./tokens.js";
+import { countBefore, indexAt, snap } from "./tokens.js";
 
 export class Cursor extends EventTarget {
-  constructor(map, words, sentences) {
+  #anchor = null; // what stays selected while the other side moves
+
+  // `lineOf(word, direction)` finds the word above or below; `isWhole(span)` says whether a span can be marked.
+  constructor(tokens, { lineOf, isWhole }) {
     super();
-    Object.assign(this, { map, words, sentences });
-    this.index = null; // the word the cursor is on
-    this.anchor = null; // the word where the selection began
-    this.selection = null;
+    Object.assign(this, { tokens, lineOf, isWhole, place: null, selection: null, side: "end", edge: null });
+    this.isByPointer = false;
   }
 
-  get word() {
-    return this.index === null ? null : this.words[this.index];
+  get words() {
+    return this.tokens.words;
   }
 
-  move(step, isExtending) {
+  // One word on (1) or back (-1), or one character when `isExact`.
+  step(by, { isExact = false, isExtending = false } = {}) {
     if (!this.words.length) return;
-    if (isExtending) return this.#extend(step(this.#startingIndex()));
-    // The first arrow only shows the cursor.
-    this.#go(this.index === null ? 0 : step(this.index));
+    const move = isExact ? this.#byCharacter(by) : byTokens(this.words, by);
+    if (this.edge) this.#moveEdge(move(this.#edgeUnit, this.edge.side));
+    else if (isExtending) this.#extend(by, move, isExact);
+    else this.#go(isExact ? this.#characterBeside(by) : this.#wordBeside(by));
+  }
+
+  line(direction, { isExtending = false } = {}) {
+    if (!this.words.length) return;
+    if (this.edge) {
+      const word = this.#lineFrom(this.#edgeUnit - (this.edge.side === "end" ? 1 : 0), direction);
+      this.#moveEdge(word[this.edge.side]);
+    } else if (isExtending) {
+      this.#extendTo(direction);
+    } else {
+      // The first arrow only shows the cursor.
+      this.#go(this.place ? this.#lineFrom(this.place.start, direction) : this.words[0]);
+    }
   }
 
   sentence(by) {
-    if (!this.words.length) return;
-    const unit = this.word?.start ?? -1;
-    const now = this.sentences.findLastIndex((sentence) => sentence.start <= unit);
-    const next = Math.min(Math.max(now + by, 0), this.sentences.length - 1);
-    this.#go(indexAt(this.words, this.sentences[next].start));
+    const { sentences } = this.tokens;
+    if (!this.words.length || !sentences.length) return;
+    if (this.edge) return this.#moveEdge(byTokens(sentences, by)(this.#edgeUnit, this.edge.side));
+    const now = countBefore(sentences, (this.place?.start ?? -1) + 1) - 1;
+    const next = Math.min(Math.max(now + by, 0), sentences.length - 1);
+    this.#go(this.words[indexAt(this.words, sentences[next].start)]);
   }
 
   selectSentence() {
-    if (!this.words.length) return;
-    const unit = this.word?.start ?? 0;
-    const sentence = this.sentences.findLast((each) => each.start <= unit) ?? this.sentences[0];
-    this.index = indexAt(this.words, sentence.start);
-    this.anchor = this.index;
-    this.#select(sentence);
+    const { sentences } = this.tokens;
+    if (!this.words.length || !sentences.length) return;
+    const now = countBefore(sentences, (this.place?.start ?? 0) + 1) - 1;
+    this.select(sentences[Math.max(now, 0)], { isExact: true });
   }
 
-  // By pointer: the span's words, or exactly its characters.
-  select(span, { isExact = false } = {}) {
+  // The span's words, or exactly its characters.
+  select(span, { isExact = false, isByPointer = false } = {}) {
     const wanted = isExact ? span : snap(this.words, span);
     if (!wanted || wanted.start >= wanted.end) return;
-    this.index = indexAt(this.words, wanted.start);
-    this.anchor = this.index;
-    this.#select(wanted);
+    const { start, end } = wanted;
+    if (!this.#mark({ start, end }, "end", isByPointer)) return;
+    const first = this.words[indexAt(this.words, start)] ?? wanted;
+    this.#anchor = { start, end: Math.max(Math.min(first.end, end), start + 1) };
+    this.place = first;
   }
 
   // A click puts the cursor on a word; the next one selects up to the word it is on.
   click(unit, { isSecond }) {
-    const index = this.words.findIndex((word) => word.start <= unit && unit < word.end);
-    if (index < 0) return this.clear();
-    if (isSecond && this.index !== null) {
-      const [from, to] = [this.index, index].sort((a, b) => a - b);
-      this.select({ start: this.words[from].start, end: this.words[to].end });
-      return;
-    }
-    this.#go(index);
+    const word = this.words[indexAt(this.words, unit)];
+    if (!word || unit < word.start || unit >= word.end) return this.clear();
+    if (!isSecond || !this.place) return this.#go(word, { isByPointer: true });
+    const span = { start: Math.min(word.start, this.place.start), end: Math.max(word.end, this.place.end) };
+    return this.select(span, { isExact: true, isByPointer: true });
   }
 
   clear() {
-    this.anchor = null;
-    this.index = null;
-    this.#select(null);
+    this.#go(null);
   }
 
   deselect() {
-    this.anchor = null;
-    this.#select(null);
+    this.#go(this.place);
   }
 
-  by(count) {
-    return (index) => Math.min(Math.max(index + count, 0), this.words.length - 1);
+  // Escape: lets go of an edge, then of the selection, then of the cursor.
+  escape() {
+    if (this.edge) this.letGo();
+    else if (this.selection) this.deselect();
+    else this.clear();
   }
 
-  // The word nearest to this one in the line above or below.
-  byLine(direction) {
-    return (index) => {
-      const here = this.#rect(index);
-      let best = index;
-      let line = null;
-      for (let at = index + direction; at >= 0 && at < this.words.length; at += direction) {
-        const rect = this.#rect(at);
-        if (Math.abs(rect.top - here.top) < here.height / 2) continue;
-        line ??= rect;
-        if (Math.abs(rect.top - line.top) > line.height / 2) break;
-        if (best === index || distance(rect, here) < distance(this.#rect(best), here)) best = at;
-      }
-      return best;
-    };
+  take(side, { span, id }) {
+    const isSame = this.edge?.side === side && this.edge.id === id;
+    this.edge = isSame ? null : { side, span, id };
+    this.side = side;
+    this.#changed(false);
   }
 
-  #startingIndex() {
-    return this.index ?? 0;
+  letGo() {
+    this.edge = null;
+    this.#changed(false);
   }
 
-  // The first step selects the word the cursor is on.
-  #extend(next) {
-    const from = this.#startingIndex();
-    if (this.anchor === null) {
-      this.anchor = from;
-      this.index = from;
-      if (Math.abs(next - from) > 1) this.index = next;
-    } else {
-      this.index = next;
+  // Puts the edge of a span at a unit, as far as the span keeps a character.
+  moveEdge(held, side, unit) {
+    this.edge = { side, ...held };
+    this.#moveEdge(unit, true);
+    this.edge = null;
+  }
+
+  get #edgeUnit() {
+    return this.edge.span[this.edge.side];
+  }
+
+  #moveEdge(unit, isByPointer = false) {
+    const { side, id, span } = this.edge;
+    if (unit === null) return;
+    const { tokens } = this;
+    const kept =
+      side === "start" ? Math.min(unit, tokens.before(span.end)) : Math.max(unit, tokens.after(span.start));
+    const wanted = { ...span, [side]: kept };
+    if (kept === span[side]) return;
+    if (id !== null) {
+      if (!this.isWhole(wanted)) return void this.dispatchEvent(new Event("refused"));
+      this.edge.span = wanted;
+      this.isByPointer = isByPointer;
+      this.dispatchEvent(new CustomEvent("edge", { detail: { id, side, span: wanted } }));
+    } else if (this.#mark(wanted, side, isByPointer, this.edge)) {
+      this.edge.span = wanted;
+      this.#anchor = this.#lastOf(wanted, side);
+      this.place = this.#wordAtHead();
     }
-    const [first, last] = [this.anchor, this.index].sort((a, b) => a - b);
-    this.#select({ start: this.words[first].start, end: this.words[last].end });
   }
 
-  #go(index) {
-    this.index = index;
-    this.anchor = null;
-    this.#select(null);
+  #byCharacter(by) {
+    return (unit) => (by > 0 ? this.tokens.after(unit) : this.tokens.before(unit));
   }
 
-  #select(span) {
-    this.selection = span;
+  #wordBeside(by) {
+    if (!this.place) return this.words[0];
+    const index = by > 0 ? countBefore(this.words, this.place.end) : countBefore(this.words, this.place.start) - 1;
+    return this.words[index] ?? this.place;
+  }
+
+  // A word stands on its first character.
+  #characterBeside(by) {
+    const { tokens } = this;
+    const now = tokens.characterAt((this.place ?? this.words[0]).start);
+    if (!this.place) return now;
+    const end = by > 0 ? tokens.after(now.end) : now.start;
+    const start = tokens.before(end);
+    return start < end ? { start, end } : now;
+  }
+
+  // The first step selects what the cursor is on.
+  #extend(by, move, isExact) {
+    if (!this.#anchor || !this.selection) return this.#begin(by, isExact);
+    if (isExact) this.#anchor = this.#firstOf(this.#anchor);
+    const outward = this.side === "end" ? 1 : -1;
+    let head = move(this.selection[this.side], this.side);
+    let { side } = this;
+    const isPast = side === "end" ? head === null || head <= this.#anchor.start : head === null || head >= this.#anchor.end;
+    if (by !== outward && isPast) {
+      side = side === "end" ? "start" : "end";
+      head = move(this.#anchor[side], side);
+    }
+    this.#reach(head ?? this.#anchor[side], side, isExact);
+  }
+
+  #begin(by, isExact) {
+    const from = this.place ?? this.words[0];
+    this.#anchor = isExact ? this.tokens.characterAt(from.start) : from;
+    const side = by > 0 ? "end" : "start";
+    this.#reach(this.#anchor[side], side, isExact);
+  }
+
+  #extendTo(direction) {
+    const from = this.selection ? this.#wordAtHead() : (this.place ?? this.words[0]);
+    if (!this.selection || !this.#anchor) this.#anchor = from;
+    const word = this.#lineFrom(from.start, direction);
+    const side = word.end > this.#anchor.start ? "end" : "start";
+    this.#reach(word[side], side);
+  }
+
+  // The selection from the anchor to a unit.
+  #reach(unit, side, isExact = false) {
+    const anchor = this.#anchor;
+    const span =
+      side === "end"
+        ? { start: anchor.start, end: Math.max(unit, anchor.end) }
+        : { start: Math.min(unit, anchor.start), end: anchor.end };
+    if (!this.#mark(span, side)) return;
+    this.#anchor = anchor;
+    this.place = isExact ? this.#lastOf(span, side === "end" ? "start" : "end") : this.#wordAtHead();
+  }
+
+  // The anchor's part that single characters grow from.
+  #firstOf(anchor) {
+    return this.#lastOf({ ...anchor, ...this.selection, [this.side]: anchor[this.side] }, this.side);
+  }
+
+  // The character of a span that is farthest from the side that moves.
+  #lastOf({ start, end }, side) {
+    return side === "end" ? { start, end: this.tokens.after(start) } : { start: this.tokens.before(end), end };
+  }
+
+  #wordAtHead() {
+    const unit = this.side === "end" ? this.selection.end - 1 : this.selection.start;
+    return this.words[indexAt(this.words, unit)];
+  }
+
+  #lineFrom(unit, direction) {
+    return this.words[this.lineOf(indexAt(this.words, Math.max(unit, 0)), direction)];
+  }
+
+  #go(place, { isByPointer = false } = {}) {
+    this.place = place;
+    this.#anchor = null;
+    this.selection = null;
+    this.edge = null;
+    this.#changed(isByPointer);
+  }
+
+  #mark(span, side, isByPointer = false, edge = null) {
+    if (!this.isWhole(span)) {
+      this.dispatchEvent(new Event("refused"));
+      return false;
+    }
+    Object.assign(this, { selection: span, side, edge });
+    this.#changed(isByPointer);
+    return true;
+  }
+
+  #changed(isByPointer) {
+    this.isByPointer = isByPointer;
     this.dispatchEvent(new Event("change"));
-  }
-
-  #rect(index) {
-    return this.map.range(this.words[index].start, this.words[index].end).getBoundingClientRect();
   }
 }
 
-const distance = (one, other) => Math.abs(one.left + one.width / 2 - other.left - other.width / 2);
+// From one boundary of a token to the next one of its kind: a token's start for a span's start, its end for an end.
+function byTokens(tokens, by) {
+  return (unit, side) => {
+    if (side === "start") return tokens[by > 0 ? countBefore(tokens, unit + 1) : countBefore(tokens, unit) - 1]?.start ?? null;
+    const first = indexAt(tokens, unit); // the first that ends after unit
+    if (by > 0) return tokens[first].end > unit ? tokens[first].end : null;
+    const before = tokens[first].end > unit ? first - 1 : first;
+    return (tokens[before]?.end < unit ? tokens[before] : tokens[before - 1])?.end ?? null;
+  };
+}

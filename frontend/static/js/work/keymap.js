@@ -1,83 +1,104 @@
-// Which key does what. The one place where keys are named; a stored change of it overrides the defaults.
+// Which key asks for what. The actions and their usual keys come from the server (annotate/accounts/keys.py).
 
-const STORED = "negativa.keys";
-
-export const DEFAULTS = {
-  left: { keys: ["ArrowLeft"], group: "Move", says: "word before" },
-  right: { keys: ["ArrowRight"], group: "Move", says: "word after" },
-  up: { keys: ["ArrowUp"], group: "Move", says: "line above" },
-  down: { keys: ["ArrowDown"], group: "Move", says: "line below" },
-  nextSentence: { keys: ["j"], group: "Move", says: "next sentence" },
-  previousSentence: { keys: ["k"], group: "Move", says: "sentence before" },
-  extendLeft: { keys: ["Shift+ArrowLeft"], group: "Select", says: "extend to the word before" },
-  extendRight: { keys: ["Shift+ArrowRight"], group: "Select", says: "extend to the word after" },
-  extendUp: { keys: ["Shift+ArrowUp"], group: "Select", says: "extend by a line up" },
-  extendDown: { keys: ["Shift+ArrowDown"], group: "Select", says: "extend by a line down" },
-  sentence: { keys: ["v"], group: "Select", says: "the whole sentence" },
-  clear: { keys: ["Escape"], group: "Select", says: "nothing" },
-  omission: { keys: ["o"], group: "Mark", says: "the next tag is an omission" },
-  minor: { keys: ["m"], group: "Mark", says: "minor; again: critical" },
-  major: { keys: ["M"], group: "Mark", says: "major; again: critical" },
-  critique: { keys: ["e"], group: "Mark", says: "write the critique" },
-  correction: { keys: ["r"], group: "Mark", says: "write the correction" },
-  remove: { keys: ["Delete", "Backspace"], group: "Mark", says: "remove the violation" },
-  undo: { keys: ["Ctrl+z"], group: "Mark", says: "undo (also the last submit, for 10 s)" },
-  redo: { keys: ["Ctrl+y", "Ctrl+Z"], group: "Mark", says: "redo" },
-  nothingWrong: { keys: ["g"], group: "Judge", says: "nothing wrong" },
-  cannotTell: { keys: ["c"], group: "Judge", says: "cannot tell" },
-  skip: { keys: ["s"], group: "Judge", says: "skip" },
-  submit: { keys: ["Ctrl+Enter"], group: "Judge", says: "submit and next" },
-  help: { keys: ["?"], group: "Judge", says: "this list" },
-};
+// Without a free digit, letters; "q" and "w" last, since some layouts print no letter there.
+const FREE_KEYS = "1234567890abcdefghijklmnoprstuvxyzqw";
+const HELD = new Set(["Shift", "Control", "Alt", "Meta", "AltGraph", "CapsLock", "Fn", "NumLock"]);
+const UNFINISHED = new Set(["Dead", "Process", "Compose", "Unidentified"]);
+const isMac = /^(Mac|iP)/.test(navigator.platform);
 
 export class Keymap {
-  constructor(tags) {
-    this.stored = read();
-    this.actions = Object.entries(DEFAULTS).map(([name, action]) => ({
-      name,
-      ...action,
-      keys: this.stored.keys?.[name] ?? action.keys,
-    }));
-    this.byKey = new Map(tags.filter((tag) => tag.key).map((tag) => [tag.key, { tag: tag.slug }]));
-    for (const action of this.actions) for (const key of action.keys) this.byKey.set(key, { action: action.name });
+  #byKey = new Map(); // key -> { action } or { tag }
+  #tagKeys = new Map(); // slug -> key
+
+  // `preferences` as frontend/preferences.py makes them. `moved` has the tags whose own key is the person's for an
+  // action: those have another one here.
+  constructor(tags, preferences) {
+    this.actions = preferences.actions;
+    this.hasSingleKeys = preferences.single_keys; // off for whoever speaks to the computer or shakes
+    for (const { name, keys } of this.actions) for (const key of keys) this.#byKey.set(key, { action: name });
+    const keyed = tags.filter(({ key }) => key);
+    this.moved = keyed.filter((tag) => !this.#give(tag.key, tag));
+    for (const tag of this.moved) this.#give([...FREE_KEYS].find((key) => !this.#byKey.has(key)), tag);
   }
 
-  // Single keys can be switched off by whoever speaks to the computer or shakes.
-  get hasSingleKeys() {
-    return this.stored.single !== false;
+  #give(key, { slug }) {
+    if (!key || this.#byKey.has(key)) return false;
+    this.#byKey.set(key, { tag: slug });
+    this.#tagKeys.set(slug, key);
+    return true;
   }
 
-  set hasSingleKeys(isOn) {
-    this.stored.single = isOn;
-    write(this.stored);
+  // The key of a tag here; "" for one that has none and is chosen from the list.
+  keyOf(slug) {
+    return this.#tagKeys.get(slug) ?? "";
   }
 
-  // What the pressed key asks for: { action }, { tag }, or null.
+  // The first key of an action, to be shown on its button.
+  keyFor(name) {
+    return this.actions.find((action) => action.name === name)?.keys[0] ?? "";
+  }
+
+  // What the pressed key asks for: { action }, { tag }, or null. In dialogs and popovers, nothing. While somebody types,
+  // only to submit by a key that types nothing ("submit"), and to leave the field ("clear", always by Escape).
   asked(event) {
-    const key = nameOf(event);
-    if (!key || (key.length === 1 && !this.hasSingleKeys)) return null;
-    return this.byKey.get(key) ?? null;
+    if (event.defaultPrevented || isInDialog()) return null;
+    const names = namesOf(event).filter((name) => this.hasSingleKeys || name.length > 1);
+    const asked = this.#byKey.get(names.find((name) => this.#byKey.has(name))) ?? null;
+    if (!isTyping(event.target)) return asked;
+    if (event.key === "Escape" && names.length) return { action: "clear" };
+    return asked?.action === "submit" && /^(Ctrl\+.|F\d)/.test(names[0]) ? asked : null;
   }
 }
 
-// "m", "M", "Shift+ArrowLeft", "Ctrl+Enter". Command is Ctrl on a Mac. Alt belongs to the browser.
-function nameOf(event) {
-  if (event.altKey || event.isComposing) return "";
-  const key = latin(event);
-  const isControl = event.ctrlKey || event.metaKey;
-  const isNamed = key.length > 1;
-  return `${isControl ? "Ctrl+" : ""}${isNamed && event.shiftKey ? "Shift+" : ""}${key}`;
+// The names a pressed key answers to, as annotate/accounts/keys.py writes them; the one it prints comes first.
+export function namesOf(event) {
+  if (event.altKey || event.isComposing || event.keyCode === 229) return [];
+  if (HELD.has(event.key) || UNFINISHED.has(event.key) || !event.key) return [];
+  return charactersOf(event).map((key) => nameOf(key, event));
 }
 
-// On a keyboard of another script the letter printed at the key's place counts.
-function latin({ key, code, shiftKey }) {
-  const letter = /^Key([A-Z])$/.exec(code)?.[1];
-  if (!letter || key.length !== 1 || key.charCodeAt(0) < 128) return key;
-  return shiftKey ? letter : letter.toLowerCase();
+function nameOf(key, { shiftKey, ctrlKey, metaKey }) {
+  const hasControl = ctrlKey || metaKey; // Command is Ctrl on a Mac; Alt belongs to the browser
+  const name = key === " " ? "Space" : key;
+  if (name.length > 1) return `${hasControl ? "Ctrl+" : ""}${shiftKey ? "Shift+" : ""}${name}`;
+  if (!hasControl) return name;
+  return isLetter(name) ? `Ctrl+${shiftKey ? "Shift+" : ""}${name.toUpperCase()}` : `Ctrl+${name}`;
+}
+
+const isLetter = (key) => key.toLowerCase() !== key.toUpperCase();
+const isLatin = (key) => /^\p{Script=Latin}$/u.test(key);
+
+// The character that the key types, then the one printed at its place where the layout types something else there:
+// a Latin letter on keyboards of other scripts, a digit where digits need Shift or are written otherwise.
+function charactersOf(event) {
+  const { key, code = "", shiftKey } = event;
+  if (key.length > 2 || (key.length === 2 && key.codePointAt(0) < 0x10000)) return [key];
+  const typed = withoutCapsLock(event);
+  if (event.getModifierState?.("AltGraph")) return [typed];
+  const [, letter, digit] = /^(?:Key([A-Z])|Digit(\d))$/.exec(code) ?? [];
+  if (letter && isLetterOfAnotherScript(key)) return [typed, shiftKey ? letter : letter.toLowerCase()];
+  if (digit && !shiftKey && key !== digit) return [typed, digit];
+  return [typed];
+}
+
+const isLetterOfAnotherScript = (key) => /^[\p{L}\p{M}]+$/u.test(key) && !isLatin(key);
+
+function withoutCapsLock(event) {
+  const { key, shiftKey } = event;
+  if (!event.getModifierState?.("CapsLock") || !isLetter(key)) return key;
+  return shiftKey ? key.toUpperCase() : key.toLowerCase();
+}
+
+const SHOWN = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
+
+// A key as people read it.
+export function shown(key) {
+  return key.replace(/Arrow\w+/, (arrow) => SHOWN[arrow]).replace(/^Ctrl(?=\+)/, isMac ? "Cmd" : "Ctrl");
 }
 
 export function isTyping(target) {
-  return Boolean(target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]"));
+  if (target.isContentEditable) return true;
+  return Boolean(target.closest?.("input:not([type=checkbox], [type=button], [type=submit]), textarea, select"));
 }
 
 export function isInDialog() {
@@ -89,21 +110,5 @@ function opened() {
     return document.querySelector(":popover-open");
   } catch {
     return null; // a browser without popovers has none open
-  }
-}
-
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(STORED)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
-function write(stored) {
-  try {
-    localStorage.setItem(STORED, JSON.stringify(stored));
-  } catch {
-    // The choice lasts as long as the page.
   }
 }

@@ -1,18 +1,12 @@
 // The Work page: puts the parts together. Without it the page is a plain form.
 
-import { Cursor } from "./cursor.js";
 import { Draft } from "./draft.js";
-import { makePainter } from "./highlights.js";
-import { Keymap, isInDialog, isTyping } from "./keymap.js";
+import { Keymap, isTyping } from "./keymap.js";
 import { List } from "./list.js";
 import { Marks, nextSeverity } from "./marks.js";
-import { Offsets } from "./offsets.js";
 import { remember, reveal } from "./page.js";
-import { groupsOf } from "./paint.js";
-import { listen } from "./pointer.js";
+import { Reader } from "./reader.js";
 import { fill } from "./sheet.js";
-import { TextMap } from "./textmap.js";
-import { sentences, words } from "./tokens.js";
 
 const UNDO_SUBMIT_MS = 10_000;
 const byId = (id) => document.getElementById(id);
@@ -20,12 +14,16 @@ const byId = (id) => document.getElementById(id);
 const data = JSON.parse(byId("work-data").textContent);
 const form = byId("work");
 const output = byId("output");
-const map = new TextMap(output);
-const offsets = new Offsets(map.text);
+const reader = new Reader(output, {
+  onMove: moved,
+  onPick: cycle,
+  onEdge: (id, span, side) => marks.update(id, span, side),
+  onRefused: (says) => announce(says, { isShown: true }),
+  onReveal: (range) => reveal(range, form),
+});
+reader.load({ language: data.language });
 const tags = new Map(data.tags.map((tag) => [tag.slug, tag]));
-const painter = makePainter(map);
-const keymap = new Keymap(data.tags);
-const cursor = new Cursor(map, words(map.text, data.language), sentences(map.text, data.language));
+const keymap = new Keymap(data.tags, data.preferences);
 const draft = new Draft({
   url: data.draft_url,
   token: data.token,
@@ -41,7 +39,7 @@ const list = new List({
   template: byId("violation-template"),
   marks,
   nameOf: tagOf,
-  quoteOf: quoteOf,
+  quoteOf: (violation) => reader.quote(violation),
   onPick: (id) => pick(id),
   onRemove: (id) => remove(id),
 });
@@ -57,23 +55,14 @@ function tagOf({ tag }) {
   return tags.get(tag) ?? { slug: tag, name: `${tag} (no longer in the tag set)`, severity_rule: "optional" };
 }
 
-function quoteOf({ start, end }) {
-  return start === null ? "" : map.text.slice(offsets.toUnits(start), offsets.toUnits(end));
-}
-
-function pointsOf({ start, end }) {
-  return { start: offsets.toPoints(start), end: offsets.toPoints(end) };
-}
-
 function apply(tag) {
   const span = whereTo(tag);
   if (!span) return announce(`Select the wrong words first: “${tag.name}” needs them.`);
   const severity = tag.severity_rule === "required" ? "major" : "";
   isOmitting = false;
-  endClick();
   current = marks.add({ tag: tag.slug, severity, ...span });
   render();
-  cursor.deselect();
+  reader.deselect();
   list.reveal(current);
   announce(`${tag.name}, ${describe(marks.find(current))}. Violation ${marks.violations.length}.`);
 }
@@ -81,15 +70,15 @@ function apply(tag) {
 // Scope and span of a violation of this tag as things stand; null when the tag needs words and none are selected.
 function whereTo(tag) {
   if (isOmitting) {
-    const at = cursor.selection?.start ?? cursor.word?.start;
-    return { scope: "omission", ...(at === undefined ? {} : pointsOf({ start: at, end: at })) };
+    const at = reader.place;
+    return { scope: "omission", ...(at === null ? {} : { start: at, end: at }) };
   }
-  if (cursor.selection && tag.span_rule !== "none") return { scope: "span", ...pointsOf(cursor.selection) };
+  if (reader.selection && tag.span_rule !== "none") return { scope: "span", ...reader.selection };
   return tag.span_rule === "required" ? null : { scope: "whole" };
 }
 
 function describe({ scope, severity, ...span }) {
-  const about = { span: `“${quoteOf(span)}”`, whole: "whole output", omission: "omission" }[scope];
+  const about = { span: `“${reader.quote(span)}”`, whole: "whole output", omission: "omission" }[scope];
   return severity ? `${about}, ${severity}` : about;
 }
 
@@ -117,16 +106,9 @@ function setSeverity(wanted) {
   announce(severity);
 }
 
-// The innermost violation over a character of the text.
-function markedAt(unit) {
-  const point = offsets.toPoints(unit);
-  const over = marks.violations.filter(({ scope, start, end }) => scope === "span" && start <= point && point < end);
-  return over.sort((a, b) => a.end - a.start - (b.end - b.start))[0];
-}
-
-function cycle(unit) {
-  const violation = markedAt(unit);
-  current = violation.id;
+function cycle(id) {
+  const violation = marks.find(id);
+  current = id;
   if (tagOf(violation).severity_rule === "none") return render();
   marks.update(violation.id, { severity: nextSeverity(violation.severity) });
   announce(`${tagOf(violation).name}: ${marks.find(current).severity}`);
@@ -179,7 +161,7 @@ function undo() {
 function render() {
   if (!marks.find(current)) current = marks.violations.at(-1)?.id ?? null;
   list.show(current);
-  paint();
+  reader.show(marks.violations, current);
   showTarget();
   byId("omission")?.setAttribute("aria-pressed", isOmitting);
   byId("tags").classList.toggle("is-armed", isOmitting);
@@ -191,16 +173,12 @@ function render() {
   if (byId("comment").value !== marks.state.comment) byId("comment").value = marks.state.comment;
 }
 
-function paint() {
-  painter.paint(groupsOf({ violations: marks.violations, current, cursor, offsets }));
-}
-
 function showTarget() {
   const target = byId("target");
   if (isOmitting) return target.replaceChildren("Now choose the tag of what is missing.");
-  if (!cursor.selection) return target.replaceChildren("On the whole output, until words are selected.");
+  if (!reader.selection) return target.replaceChildren("On the whole output, until words are selected.");
   const quote = document.createElement("q");
-  quote.textContent = map.text.slice(cursor.selection.start, cursor.selection.end);
+  quote.textContent = reader.quote(reader.selection);
   return target.replaceChildren("On ", quote);
 }
 
@@ -216,38 +194,14 @@ function announce(text, { isShown = false } = {}) {
   if (isShown) showSaved(text);
 }
 
-function announcePlace() {
-  const span = cursor.selection ?? cursor.word;
-  if (!span) return;
-  announce(map.text.slice(span.start, span.end) + (cursor.selection ? ", selected" : ""));
-  reveal(map.range(span.start, span.end), form);
+function moved(says) {
+  showTarget();
+  if (says) announce(says);
 }
 
 // Keys
 
-const isRightToLeft = () => getComputedStyle(output).direction === "rtl";
-const left = () => cursor.by(isRightToLeft() ? 1 : -1);
-const right = () => cursor.by(isRightToLeft() ? -1 : 1);
-
 const ACTIONS = {
-  left: () => walk(left(), false),
-  right: () => walk(right(), false),
-  up: () => walk(cursor.byLine(-1), false),
-  down: () => walk(cursor.byLine(1), false),
-  extendLeft: () => walk(left(), true),
-  extendRight: () => walk(right(), true),
-  extendUp: () => walk(cursor.byLine(-1), true),
-  extendDown: () => walk(cursor.byLine(1), true),
-  nextSentence: () => placed(() => cursor.sentence(1)),
-  previousSentence: () => placed(() => cursor.sentence(-1)),
-  sentence: () => placed(() => cursor.selectSentence()),
-  clear: () => {
-    isOmitting = false;
-    endClick();
-    if (cursor.selection) cursor.deselect();
-    else cursor.clear();
-    render();
-  },
   omission: startOmission,
   minor: () => setSeverity("minor"),
   major: () => setSeverity("major"),
@@ -263,16 +217,6 @@ const ACTIONS = {
   help: showKeys,
 };
 
-function walk(step, isExtending) {
-  placed(() => cursor.move(step, isExtending));
-}
-
-function placed(move) {
-  endClick();
-  move();
-  announcePlace();
-}
-
 function edit(field) {
   if (!marks.find(current)) return announce("Mark a violation first.");
   render();
@@ -286,7 +230,6 @@ function showKeys() {
 }
 
 function onKey(event) {
-  if (isInDialog()) return;
   const asked = keymap.asked(event);
   if (isTyping(event.target)) {
     if (asked?.action === "submit") act(event, submit);
@@ -294,7 +237,12 @@ function onKey(event) {
     return;
   }
   if (asked?.tag) act(event, () => apply(tags.get(asked.tag)));
-  else if (asked) act(event, ACTIONS[asked.action]);
+  else if (asked) act(event, () => doAction(asked.action));
+}
+
+function doAction(name) {
+  if (name === "clear" && isOmitting) startOmission();
+  else if (!reader.act(name)) ACTIONS[name]();
 }
 
 function act(event, action) {
@@ -308,11 +256,6 @@ marks.addEventListener("change", () => {
   render();
   draft.changed();
 });
-cursor.addEventListener("change", () => {
-  paint();
-  showTarget();
-});
-const endClick = listen({ map, cursor, isMarked: (unit) => Boolean(markedAt(unit)), onMarkClicked: cycle });
 document.addEventListener("keydown", onKey);
 byId("tags").addEventListener("click", (event) => {
   const chip = event.target.closest("[data-tag]");
@@ -322,6 +265,7 @@ byId("omission")?.addEventListener("click", startOmission);
 byId("open-keys").addEventListener("click", showKeys);
 byId("single-keys").addEventListener("change", (event) => {
   keymap.hasSingleKeys = event.target.checked;
+  save(data.preferences, { single_keys: keymap.hasSingleKeys }).catch(() => announce("Not saved: it holds until you leave."));
 });
 byId("comment").addEventListener("input", (event) => marks.setComment(event.target.value));
 form.addEventListener("submit", (event) => {
@@ -337,7 +281,7 @@ for (const dialog of document.querySelectorAll("[popover]")) {
   dialog.addEventListener("toggle", ({ newState }) => newState === "open" && dialog.querySelector("button, a").focus());
 }
 remember(byId("prompt"));
-if (offsets.points !== data.length) {
+if (reader.length !== data.length) {
   announce("Something in this browser changed the text, so marks would be misplaced. Switch off extensions, reload.", {
     isShown: true,
   });
