@@ -45,9 +45,13 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`output_ids[i]` is the output of record i, or None where another text has its id already."""
+    """`output_ids[i]` is the output of record i, or None where another text has its id already.
+
+    `is_gold[i]` says whether that output came in a batch of known errors, this one or an earlier one.
+    """
 
     output_ids: list[int | None]
+    is_gold: list[bool]
     new_ids: list[int]
 
 
@@ -137,7 +141,7 @@ def take(*, batch: ImportBatch) -> None:
 
 @transaction.atomic
 def store(*, batch: ImportBatch, records: Sequence[Record], now: datetime) -> Stored:
-    """Store the records' prompts and outputs where they are new. Inside the transaction of `take`. Six statements."""
+    """Store what is new of the records' prompts and outputs. Inside the transaction of `take`; seven statements."""
     names: dict[str, Any] = {"campaign": batch.campaign_id, "batch": batch.pk, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(sql.STAGING)
@@ -148,9 +152,15 @@ def store(*, batch: ImportBatch, records: Sequence[Record], now: datetime) -> St
         cursor.execute(sql.INSERT_PROMPTS, names)
         cursor.execute(sql.INSERT_OUTPUTS, names)
         new_ids = [output_id for (output_id,) in cursor.fetchall()]
+        if any(record.twins for record in records):
+            cursor.execute(sql.ADD_TWINS, names)
         cursor.execute(sql.STORED, names)
-        output_ids = [output_id if is_same else None for _, output_id, is_same in cursor.fetchall()]
-    return Stored(output_ids, new_ids)
+        stored = cursor.fetchall()
+    return Stored(
+        output_ids=[output_id if is_same else None for _, output_id, is_same, _ in stored],
+        is_gold=[is_gold for _, _, _, is_gold in stored],
+        new_ids=new_ids,
+    )
 
 
 @transaction.atomic
@@ -223,6 +233,7 @@ def _staged(place: int, record: Record) -> tuple[object, ...]:
         record.prompt_sha256,
         record.prompt,
         json.dumps(record.messages, ensure_ascii=False),
+        json.dumps(record.twins, ensure_ascii=False),
         record.content_key,
         record.output,
         record.output_sha256,

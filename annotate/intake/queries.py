@@ -62,6 +62,11 @@ def outputs(*, campaign: Campaign) -> QuerySet[Output]:
     return Output.objects.filter(campaign=campaign).select_related("batch", "prompt")
 
 
+def gold(*, campaign_id: int) -> QuerySet[Output]:
+    """Return the outputs whose errors are known. Few: a statement that leaves them out hashes their ids."""
+    return Output.objects.filter(batch__campaign=campaign_id, batch__purpose=ImportBatch.Purpose.GOLD).order_by()
+
+
 def output(*, campaign: Campaign, output_id: int) -> Output:
     """Return an output of this campaign with its prompt and batch. Raises NoSuchOutput."""
     found = outputs(campaign=campaign).filter(pk=output_id).first()

@@ -4,7 +4,8 @@ Accepted names (docs/import.md has an example of each):
 
     prompt: text, or a list of messages          messages: a list of messages; without an output, the last one is it
     output | completion | response: text         id: text or whole number         model: text
-    annotations: see Annotation                  meta: an object                  anything else: kept in meta
+    annotations: see marks                       meta: an object                  anything else: kept in meta
+    prompt_masked, prompt_flipped: text or a list of messages, the prompt with the user's stance hidden or turned round
 
 A line is refused when its prompt or output cannot be stored. A broken annotation never loses its output: it alone is
 left out, whole (a judgment with a mark missing would be another judgment), with its reason in `Record.problems`.
@@ -22,16 +23,21 @@ from annotate.intake import marks, texts
 from annotate.intake.texts import Refused
 
 OUTPUT_NAMES = ("output", "completion", "response")
-KNOWN_NAMES = {"prompt", "messages", *OUTPUT_NAMES, "id", "model", "annotations", "meta"}
+TWIN_NAMES = {"prompt_masked": "masked", "prompt_flipped": "flipped"}
+KNOWN_NAMES = {"prompt", "messages", *TWIN_NAMES, *OUTPUT_NAMES, "id", "model", "annotations", "meta"}
 MAX_NAME = 255
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One output with its prompt. `messages` is empty for a plain text prompt."""
+    """One output with its prompt. `messages` is empty for a plain text prompt.
+
+    `twins` is what Prompt.twins holds: {"masked": {"text", "messages"}, "flipped": ...}, either, both or none.
+    """
 
     prompt: str
     messages: list[dict[str, Any]] = field(default_factory=list)
+    twins: dict[str, Any] = field(default_factory=dict)
     output: str
     external_id: str = ""
     model: str = ""
@@ -70,6 +76,7 @@ def parse(fields: Mapping[str, Any]) -> Record:
     return Record(
         prompt=prompt,
         messages=messages,
+        twins=_twins(fields),
         output=output.text,
         external_id=_name(fields.get("id"), "id"),
         model=_name(fields.get("model"), "model"),
@@ -116,7 +123,28 @@ def _messages(fields: Mapping[str, Any]) -> list[dict[str, Any]]:
         return []
     if not isinstance(value, list) or not value:
         raise Refused(f"{name} is {_called(value)}; expected a list of messages")
+    return _chat(value, name)
+
+
+def _chat(value: list[Any], name: str) -> list[dict[str, Any]]:
     return [_message(each, f"{name}[{number}]") for number, each in enumerate(value)]
+
+
+def _twins(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        stance: _twin(fields[name], name)
+        for name, stance in TWIN_NAMES.items()
+        if fields.get(name) is not None and fields[name] != ""
+    }
+
+
+def _twin(value: Any, name: str) -> dict[str, Any]:
+    if isinstance(value, list) and value:
+        messages = _chat(value, name)
+        return {"text": _transcript(messages), "messages": messages}
+    if not isinstance(value, str):
+        raise Refused(f"{name} is {_called(value)}; expected text or a list of messages")
+    return {"text": texts.normalise(texts.check(value, name)).text, "messages": []}
 
 
 def _message(value: Any, name: str) -> dict[str, Any]:

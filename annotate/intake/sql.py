@@ -8,6 +8,7 @@ STAGING = """
         prompt_sha256 text NOT NULL,
         prompt text NOT NULL,
         messages jsonb NOT NULL,
+        twins jsonb NOT NULL,
         content_key text NOT NULL,
         text text NOT NULL,
         text_sha256 text NOT NULL,
@@ -19,7 +20,7 @@ STAGING = """
 EMPTY_STAGING = "TRUNCATE intake_staging"
 COPY_STAGING = """
     COPY intake_staging (
-        place, prompt_sha256, prompt, messages, content_key, text, text_sha256, external_id, model, meta
+        place, prompt_sha256, prompt, messages, twins, content_key, text, text_sha256, external_id, model, meta
     ) FROM STDIN
 """
 
@@ -27,13 +28,27 @@ COPY_STAGING = """
 # planner off the index by campaign: while a new campaign is being filled, its statistics say that it is empty.
 INSERT_PROMPTS = """
     INSERT INTO intake_prompt (campaign_id, sha256, text, messages, twins)
-    SELECT DISTINCT ON (s.prompt_sha256) %(campaign)s, s.prompt_sha256, s.prompt, s.messages, '{}'::jsonb
+    SELECT DISTINCT ON (s.prompt_sha256) %(campaign)s, s.prompt_sha256, s.prompt, s.messages, s.twins
     FROM intake_staging s
     WHERE NOT EXISTS (
         SELECT FROM intake_prompt p WHERE p.campaign_id = %(campaign)s AND p.sha256 = s.prompt_sha256
     )
-    ORDER BY s.prompt_sha256, s.place
+    ORDER BY s.prompt_sha256, s.twins = '{}', s.place
     ON CONFLICT DO NOTHING
+"""
+# Of each kind of twin the first one counts, in the file and before it; a prompt that has none yet gets it.
+ADD_TWINS = """
+    UPDATE intake_prompt p SET twins = t.twins || p.twins
+    FROM (
+        SELECT prompt_sha256, jsonb_object_agg(stance, twin) AS twins, array_agg(stance) AS stances
+        FROM (
+            SELECT DISTINCT ON (s.prompt_sha256, e.key) s.prompt_sha256, e.key AS stance, e.value AS twin
+            FROM intake_staging s, jsonb_each(s.twins) e
+            ORDER BY s.prompt_sha256, e.key, s.place
+        ) AS each_kind
+        GROUP BY prompt_sha256
+    ) AS t
+    WHERE p.campaign_id = %(campaign)s AND p.sha256 = t.prompt_sha256 AND NOT p.twins ?& t.stances
 """
 INSERT_OUTPUTS = """
     INSERT INTO intake_output
@@ -49,10 +64,11 @@ INSERT_OUTPUTS = """
     RETURNING id
 """
 STORED = """
-    SELECT s.place, o.id, o.text_sha256 = s.text_sha256 AND p.sha256 = s.prompt_sha256
+    SELECT s.place, o.id, o.text_sha256 = s.text_sha256 AND p.sha256 = s.prompt_sha256, b.purpose = 'gold'
     FROM intake_staging s
     JOIN intake_output o ON o.content_key = s.content_key AND o.campaign_id + 0 = %(campaign)s
     JOIN intake_prompt p ON p.id = o.prompt_id
+    JOIN intake_importbatch b ON b.id = o.batch_id
     ORDER BY s.place
 """
 

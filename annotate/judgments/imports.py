@@ -8,6 +8,9 @@ External annotators are users of kind `external`, named `namespace/name`; their 
 place in the overlap. Tags are found by slug or name. With `make_tags` the missing ones are made first, in one new tag
 set version, after a pass over the file; without it an annotation with an unknown tag is left out, with that reason.
 The severity and span rules of tags are for people at work here and do not bind imported judgments.
+
+A gold batch brings outputs whose errors are known: the judgments that come with them are the answers. A line of it is
+taken with its whole answer or not at all, what is gold stays gold, and its answer stays what it was.
 """
 
 from __future__ import annotations
@@ -252,23 +255,80 @@ def _undoable(judges: Judges) -> Iterator[None]:
 
 def _store_items(batch: ImportBatch, items: Sequence[Item], judges: Judges, tally: Tally, now: datetime) -> None:
     """Store records and their judgments; count into `tally` last, so that a refused transaction counts nothing."""
+    is_gold = batch.purpose == ImportBatch.Purpose.GOLD
+    refusals: list[Refusal] = []
+    if is_gold:
+        items, refusals = _with_answers(items, judges)
     stored = intake_actions.store(batch=batch, records=[item.record for item in items], now=now)
-    queue_actions.enqueue(campaign=batch.campaign, output_ids=stored.new_ids, now=now)
-    kept = [(item, id_) for item, id_ in zip(items, stored.output_ids, strict=True) if id_ is not None]
+    queue_actions.enqueue(campaign=batch.campaign, output_ids=stored.new_ids, now=now, is_gold=is_gold)
+    kept, strangers = _kept(batch, items, stored)
+    refusals += strangers
     left_out = {item.line: list(item.record.problems) for item, _ in kept if item.record.problems}
     judged = _judge(batch, kept, judges, left_out, now)
     tally.judgments += judged
     tally.new += len(stored.new_ids)
     tally.known += len(kept) - len(stored.new_ids)
-    tally.refused += len(items) - len(kept)
+    tally.refused += len(refusals)
     tally.refused_annotations += sum(len(problems) for problems in left_out.values())
-    for item, output_id in zip(items, stored.output_ids, strict=True):
-        if output_id is None:
-            reason = f"the id {item.record.external_id!r} is stored already, with another prompt or output"
-            tally.refusals.append(Refusal(item.line, reason, texts.excerpt(item.record.output)))
-        elif item.line in left_out:
+    tally.refusals += refusals
+    for item, _ in kept:
+        if item.line in left_out:
             excerpt = item.record.external_id or texts.excerpt(item.record.output)
             tally.refusals.append(Refusal(item.line, "; ".join(left_out[item.line]), excerpt, is_output_stored=True))
+
+
+def _kept(
+    batch: ImportBatch, items: Sequence[Item], stored: intake_actions.Stored
+) -> tuple[list[tuple[Item, int]], list[Refusal]]:
+    """Return the items whose output is stored, each with its id, and the refusals of the others."""
+    kept: list[tuple[Item, int]] = []
+    refused: list[Refusal] = []
+    for item, output_id, is_gold in zip(items, stored.output_ids, stored.is_gold, strict=True):
+        if output_id is None:
+            reason = f"the id {item.record.external_id!r} is stored already, with another prompt or output"
+        elif is_gold and batch.purpose != ImportBatch.Purpose.GOLD:
+            reason = "this output is here already as gold, which is never judged for training; it stays gold"
+        elif not is_gold and batch.purpose == ImportBatch.Purpose.GOLD:
+            reason = "this output is here already to be judged, so it cannot be gold; change its text or give it an id"
+        else:
+            kept.append((item, output_id))
+            continue
+        refused.append(Refusal(item.line, reason, texts.excerpt(item.record.output)))
+    return kept, refused
+
+
+def _with_answers(items: Sequence[Item], judges: Judges) -> tuple[list[Item], list[Refusal]]:
+    """Return the items whose answer is known, and the refusals of the others, who would measure nobody."""
+    kept: list[Item] = []
+    refused: list[Refusal] = []
+    for item in items:
+        reason = _unanswered(item.record, judges)
+        if reason:
+            refused.append(Refusal(item.line, reason, texts.excerpt(item.record.output)))
+        else:
+            kept.append(item)
+    return kept, refused
+
+
+def _unanswered(record: records.Record, judges: Judges) -> str:
+    """Say why a gold line's annotations are no answer; nothing when they are one."""
+    if record.problems:
+        return f"a gold line is taken with its whole answer only; {record.problems[0]}"
+    verdicts = {annotation.verdict for annotation in record.annotations}
+    if not verdicts & {marks.REJECTED, marks.NOTHING_WRONG}:
+        return (
+            "a gold line needs its known answer: an annotation with the tags that are right, "
+            'or with "ok": true where nothing is wrong'
+        )
+    if len(verdicts) > 1:
+        return "its annotations contradict one another, so nobody knows the answer; keep the right one"
+    for mark in (mark for annotation in record.annotations for mark in annotation.marks):
+        if judges.tag_id(mark.type) is None:
+            return (
+                f"the campaign has no tag {mark.type!r}, which its known answer needs; "
+                "import with the option to make tags, or add it"
+            )
+    return ""
 
 
 def _judge(
@@ -289,8 +349,11 @@ def _judge(
                 left_out.setdefault(item.line, []).append(reason)
             else:
                 wanted.setdefault((output_id, annotator_id), (item, annotation))
-    for pair in _judged_already(wanted):
+    judged = _judged_already(wanted)
+    for pair in judged:
         wanted.pop(pair, None)
+    if batch.purpose == ImportBatch.Purpose.GOLD:
+        _keep_first_answers(wanted, judged, left_out)
     made = Judgment.objects.bulk_create(
         Judgment(
             campaign_id=batch.campaign_id,
@@ -306,6 +369,25 @@ def _judge(
     )
     _copy_violations(made, list(wanted.values()), judges)
     return len(made)
+
+
+def _keep_first_answers(
+    wanted: dict[tuple[int, int], tuple[Item, marks.Annotation]],
+    judged: Sequence[tuple[int, int]],
+    left_out: dict[int, list[str]],
+) -> None:
+    """Take the later answers to known outputs out of `wanted`: what people were measured by stays as it was.
+
+    The answer is that of the first line which brings the output, however many annotators that line names.
+    """
+    lines = dict.fromkeys((output_id for output_id, _ in judged), 0)
+    for pair, (item, annotation) in list(wanted.items()):
+        if lines.setdefault(pair[0], item.line) == item.line:
+            continue
+        del wanted[pair]
+        left_out.setdefault(item.line, []).append(
+            f"annotation of {annotation.annotator[:60]} left out: this gold output has its known answer already"
+        )
 
 
 def _known(annotation: marks.Annotation, judges: Judges) -> int:

@@ -1,4 +1,4 @@
-"""manage.py agreement CAMPAIGN [--json] [--judgments N]"""
+"""manage.py agreement CAMPAIGN [--json] [--judgments N] [--kinds KIND...] [--gold]"""
 
 from __future__ import annotations
 
@@ -11,24 +11,34 @@ from rich.console import Console
 from rich.table import Table
 
 from annotate.campaigns.models import Campaign
-from annotate.quality import queries
+from annotate.quality import judges, queries
 
 
 class Command(BaseCommand):
-    help = "How far the annotators of a campaign agree: Krippendorff's alpha, nominal, per output."
+    help = (
+        "How far the annotators of a campaign agree: Krippendorff's alpha, nominal, per output. People count, and the "
+        "external annotators of imported files; scripts and models only when they are named."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("campaign", help="the campaign's slug")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
         parser.add_argument("--judgments", type=int, help="only outputs with exactly so many judgments")
+        parser.add_argument(
+            "--kinds", nargs="+", choices=judges.KINDS, default=judges.PEOPLE, help="whose judgments count"
+        )
+        parser.add_argument("--gold", action="store_true", help="count outputs with known errors, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
         campaign = Campaign.objects.filter(slug=options["campaign"]).first()
         if campaign is None:
             raise CommandError(f"There is no campaign {options['campaign']}.")
-        found = queries.agreement_of(campaign=campaign, judgments=options["judgments"])
+        kinds = judges.in_order(options["kinds"])
+        found = queries.agreement_of(
+            campaign=campaign, judgments=options["judgments"], kinds=kinds, with_gold=options["gold"]
+        )
         if options["json"]:
-            self.stdout.write(json.dumps(_as_json(campaign, found), ensure_ascii=False, indent=2))
+            self.stdout.write(json.dumps({**_as_json(campaign, found), "kinds": kinds}, ensure_ascii=False, indent=2))
         else:
             _print(campaign, found)
 
