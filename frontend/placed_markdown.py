@@ -15,8 +15,9 @@ nested deeper than a page can show.
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from markdown_it import MarkdownIt
@@ -29,7 +30,7 @@ from markdown_it.rules_inline import StateInline, image, link
 from markdown_it.token import Token
 from markdown_it.utils import EnvType
 
-DEEPEST = 20
+DEEPEST = 16
 PIPE = re.compile(r"\|")
 
 
@@ -53,6 +54,10 @@ class PlacedState(StateInline):
     """Knows for each token where in the block's content the parser stood when it was made."""
 
     pending_from: int | None = None
+
+    @functools.cached_property
+    def last_address(self) -> int:
+        return self.src.rfind("](")
 
     def append_pending(self, text: str) -> None:
         if self.pending_from is None:
@@ -101,8 +106,13 @@ def _settle(source: str, tokens: Sequence[Token]) -> None:
             run_from, used = at, len(token.content)
 
 
+def _may_link(state: StateInline) -> bool:
+    """Say whether an address still follows: brackets without any are many in code, and dear to look at."""
+    return isinstance(state, PlacedState) and state.pos < state.last_address
+
+
 def _link(state: StateInline, silent: bool) -> bool:
-    if not link(state, silent):
+    if not _may_link(state) or not link(state, silent):
         return False
     if not silent:
         close = state.tokens[-1]
@@ -111,7 +121,7 @@ def _link(state: StateInline, silent: bool) -> bool:
 
 
 def _image(state: StateInline, silent: bool) -> bool:
-    if not image(state, silent):
+    if not _may_link(state) or not image(state, silent):
         return False
     if not silent:
         token = state.tokens[-1]
@@ -185,46 +195,66 @@ def _list(state: StateBlock, start: int, end: int, silent: bool) -> bool:
 
 
 def _table(state: StateBlock, start: int, end: int, silent: bool) -> bool:
-    before = len(state.tokens)
-    if not blocks.table(state, start, end, silent):
+    """Take a table, written anew for two things: what a row has too much is kept, what it lacks is not made up."""
+    if not blocks.table(state, start, end, True):
         return False
-    if not silent:
-        made = state.tokens[before:]
-        del state.tokens[before:]
-        state.tokens.extend(_with_cells(state, made))
+    if silent:
+        return True
+    sides = [_side(column) for column in _row(state, start + 1).strip("| \t").split("|")]
+    outside, state.parentType = state.parentType, "table"
+    state.push("table_open", "table", 1)
+    state.push("thead_open", "thead", 1)
+    _push_row(state, start, "th", sides)
+    state.push("thead_close", "thead", -1)
+    line = start + 2
+    if _is_row(state, line, end):
+        state.push("tbody_open", "tbody", 1)
+        while _is_row(state, line, end):
+            _push_row(state, line, "td", sides)
+            line += 1
+        state.push("tbody_close", "tbody", -1)
+    state.push("table_close", "table", -1)
+    state.parentType = outside
+    state.line = line
     return True
 
 
-def _with_cells(state: StateBlock, tokens: Sequence[Token]) -> Iterator[Token]:
-    width = sum(token.type == "th_open" for token in tokens)
-    cells: Iterator[tuple[str, list[Place]]] = iter(())
-    for token in tokens:
-        if token.type == "tr_open" and token.map:
-            cells = iter(_cells(state, token.map[0], width))
-        elif token.type == "inline":
-            content, places = next(cells, ("", []))
-            token.meta["places"] = _trimmed(content, places, token.content)
-        elif token.type == "tr_close":
-            for content, places in cells:
-                yield from _cell(token.level + 1, content, places)
-        yield token
+def _row(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
-def _cell(level: int, content: str, places: list[Place]) -> Iterator[Token]:
-    """Yield a cell for what a row has beyond the columns of its table; markdown-it would leave it out."""
-    inline = Token("inline", "", 0, content=mdTrim(content), children=[], level=level + 1)
-    inline.meta["places"] = _trimmed(content, places, inline.content)
-    yield Token("td_open", "td", 1, level=level)
-    yield inline
-    yield Token("td_close", "td", -1, level=level)
+def _side(column: str) -> str:
+    marks = column.strip()
+    return {(True, True): "center", (False, True): "right"}.get((marks[:1] == ":", marks[-1:] == ":"), "")
+
+
+def _is_row(state: StateBlock, line: int, end: int) -> bool:
+    if (
+        line >= end
+        or state.sCount[line] < state.blkIndent
+        or state.is_code_block(line)
+        or not mdTrim(_row(state, line))
+    ):
+        return False
+    return not any(rule(state, line, end, True) for rule in state.md.block.ruler.getRules("blockquote"))
+
+
+def _push_row(state: StateBlock, line: int, tag: str, sides: Sequence[str]) -> None:
+    state.push("tr_open", "tr", 1)
+    for index, (content, places) in enumerate(_cells(state, line, len(sides))):
+        state.push(f"{tag}_open", tag, 1).info = sides[index] if index < len(sides) else ""
+        inline = state.push("inline", "", 0)
+        inline.content, inline.children = mdTrim(content), []
+        inline.meta["places"] = _trimmed(content, places, inline.content)
+        state.push(f"{tag}_close", tag, -1)
+    state.push("tr_close", "tr", -1)
 
 
 def _cells(state: StateBlock, line: int, width: int) -> list[tuple[str, list[Place]]]:
     """Split a row as markdown-it does: at each pipe without a backslash, none at either end. The rest is one cell."""
-    at = state.bMarks[line] + state.tShift[line]
-    row = state.src[at : state.eMarks[line]]
+    row = _row(state, line)
     trimmed = mdTrim(row)
-    at += row.index(trimmed)
+    at = state.bMarks[line] + state.tShift[line] + row.index(trimmed)
     begin, end = int(trimmed.startswith("|")), len(trimmed)
     if end > 1 and trimmed.endswith("|") and trimmed[-2] != "\\":
         end -= 1
@@ -275,6 +305,8 @@ def _cut(state: StateBlock, begin: int, end: int, indent: int, *, keeps_last: bo
 def _after_indent(state: StateBlock, line: int, indent: int) -> tuple[int, int]:
     """Return where a line's content begins, and how many blanks are left of a tab that was cut in two."""
     first = begin = state.bMarks[line]
+    if not indent:
+        return first, 0
     last = state.eMarks[line] + 1
     width = 0
     while first < last and width < indent:
@@ -303,7 +335,7 @@ PARAGRAPH = _placed_lines(blocks.paragraph)
 def _markdown() -> MarkdownIt:
     markdown = MarkdownIt("zero")
     markdown.inline = PlacedInline()
-    markdown.configure("commonmark", {"html": False, "maxNesting": 5 * DEEPEST})
+    markdown.configure("commonmark", {"html": False, "maxNesting": DEEPEST + 4})
     markdown.enable(["table", "strikethrough"])
     # Definitions would vanish from the page, and their links could say nothing of their own.
     markdown.disable(["reference", "html_block", "html_inline", "fragments_join", "text_join", "normalize"])

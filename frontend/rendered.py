@@ -23,6 +23,7 @@ FIRST_HEADING = 3  # the page's own headings end at h2
 LAST_HEADING = 6
 INLINE = ("em", "strong", "s")
 BLOCKS = ("p", "ul", "ol", "li", "blockquote", "thead", "tbody", "tr", "pre", "code")
+SPANS = {name: format_html('<span class="md-{}">', name) for name in ("link", "address", "image", "number")}
 SPAN_END = format_html("</{}>", "span")
 STARTS = {tag: format_html("<{}>", tag) for tag in (*INLINE, *BLOCKS)}
 ENDS = {tag: format_html("</{}>", tag) for tag in (*INLINE, *BLOCKS, "th", "td")}
@@ -50,9 +51,7 @@ def render(text: str) -> Rendered:
     for token in placed_markdown.read(page.source):
         page.block(token)
     page.flush()
-    return Rendered(
-        html=format_html_join("", "{}", ((part,) for part in page.parts)), shown=page.shown, mapped=page.mapped
-    )
+    return Rendered(html=_joined(page.parts), shown=page.shown, mapped=page.mapped)
 
 
 class _Page:
@@ -87,7 +86,7 @@ class _Page:
             "softbreak": self.line_end,
             "hardbreak": self.line_end,
             "code_inline": self.code_inline,
-            "link_open": lambda token, base: self.put(format_html('<span class="{}">', "md-link")),
+            "link_open": lambda token, base: self.put(SPANS["link"]),
             "link_close": self.link_end,
             "image": self.image,
         }
@@ -122,15 +121,14 @@ class _Page:
         number = f"{self.numbers[-1]}{token.markup}"
         self.numbers[-1] += 1
         at = token.meta["marker"]
-        self.put(format_html('<span class="{}">', "md-number"))
+        self.put(SPANS["number"])
         self.show(number, at, at + len(token.info) + len(token.markup))
         self.put(SPAN_END)
 
     def cell(self, token: Token) -> None:
-        side = str(token.attrs.get("style", "")).removeprefix("text-align:")
         scope = format_html(' scope="{}"', "col") if token.tag == "th" else ""
-        align = format_html(' class="md-{}"', side) if side in ("center", "right") else ""
-        self.put(format_html('<{}{}{} dir="auto">', token.tag, scope, align))
+        side = format_html(' class="md-{}"', token.info) if token.info else ""
+        self.put(format_html('<{}{}{} dir="auto">', token.tag, scope, side))
 
     def code(self, token: Token) -> None:
         self.put(format_html('<div class="{}">', "md-code"))
@@ -188,7 +186,7 @@ class _Page:
             self.address(token, base)
 
     def image(self, token: Token, base: int) -> None:
-        self.put(format_html('<span class="{}">', "md-image"))
+        self.put(SPANS["image"])
         for child in token.children or ():
             self.child(child, base + token.meta["at"])
         self.put(SPAN_END)
@@ -199,7 +197,7 @@ class _Page:
         written = self.content[base + begin : base + end]
         address = written.strip()
         if address:
-            self.put(format_html('<span class="{}">', "md-address"))
+            self.put(SPANS["address"])
             self.place(address, base + begin + written.index(address))
             self.put(SPAN_END)
 
@@ -269,6 +267,10 @@ class _Page:
             self.run = None
             shown = _visible(self.text[start:end])
             self.parts.append(format_html('<span data-start="{}" data-end="{}">{}</span>', start, end, shown))
+
+
+def _joined(parts: Sequence[SafeString]) -> SafeString:
+    return format_html("{}" * (len(parts) + 1), "", *parts)  # much quicker than format_html_join
 
 
 def _with_plain_lines(text: str) -> tuple[str, list[int]]:
