@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.contrib.auth import password_validation
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
+from annotate.accounts import preferences
 from annotate.accounts.models import ApiToken, AuditEntry, Invitation, User
 from annotate.errors import NotFound, RuleError
 
@@ -123,6 +124,24 @@ def rename(*, user: User, name: str, now: datetime) -> User:
     user.save(update_fields=["name"])
     record(actor=user, verb="rename", subject=f"user {user.pk}", now=now)
     return user
+
+
+@transaction.atomic
+def set_preferences(
+    *, user: User, changes: Mapping[str, Any], now: datetime, taken: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Change some of what a person prefers, and return all of it; what is not named stays. Locks the person's row.
+
+    `changes` has the shape that preferences.merged() says. `taken` are keys that tags of their campaigns use, each
+    with the words that name the tag. Raises preferences.PreferencesRefused; then nothing is changed.
+    """
+    locked = User.objects.select_for_update().get(pk=user.pk)
+    wanted = preferences.merged(locked.preferences, changes, taken=taken or {})
+    if wanted != locked.preferences:
+        User.objects.filter(pk=user.pk).update(preferences=wanted)
+        record(actor=user, verb="prefer", subject=f"user {user.pk}", now=now, detail={"fields": sorted(changes)})
+    user.preferences = wanted
+    return wanted
 
 
 @transaction.atomic

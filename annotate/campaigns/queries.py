@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import cast
 
 from django.db.models import OuterRef, QuerySet, Subquery, Value
@@ -38,6 +39,12 @@ def require_with_role(*, user: User, slug: str, roles: Sequence[str]) -> tuple[C
     return campaign, role
 
 
+def membership(*, user_id: int, slug: str) -> Membership | None:
+    """The membership of an active person who is no superuser, user and campaign joined: one query."""
+    people = Membership.objects.filter(user__is_active=True, user__is_superuser=False)
+    return people.select_related("user", "campaign").filter(user=user_id, campaign__slug=slug).first()
+
+
 def role_of(*, user: User, campaign: Campaign) -> str | None:
     """admin, reviewer, annotator, researcher, or None for outsiders."""
     if user.is_superuser:
@@ -63,6 +70,18 @@ def current_tag_set(*, campaign: Campaign) -> TagSet:
     if tag_set is None:
         raise NotFound(f"{campaign.name} has no tag set yet. Save one on its Tags page.")
     return tag_set
+
+
+@lru_cache(maxsize=1000)
+def tags_of(*, tag_set_id: int) -> tuple[Tag, ...]:
+    """The tags of one version, in order. Kept in the process: the database lets no saved version change."""
+    return tuple(Tag.objects.filter(tag_set=tag_set_id).order_by("position", "id"))
+
+
+def tags_in_force(*, campaign: Campaign) -> tuple[Tag, ...]:
+    """The tags of the campaign's newest version; none when it has none yet."""
+    newest = TagSet.objects.filter(campaign=campaign).order_by("-version").values_list("pk", flat=True).first()
+    return tags_of(tag_set_id=newest) if newest else ()
 
 
 def tags_by_slug(*, campaign: Campaign) -> dict[str, Tag]:
@@ -102,3 +121,14 @@ def open_invitations(*, campaign: Campaign, now: datetime) -> QuerySet[CampaignI
         .select_related("invitation__created_by")
         .order_by("-pk")
     )
+
+
+def tag_keys_of(*, user: User) -> dict[str, str]:
+    """The keys of tags in the campaigns a person is a member of, closed ones left out: key to what names the tag."""
+    theirs = TagSet.objects.filter(campaign__memberships__user=user).exclude(campaign__state=Campaign.State.CLOSED)
+    newest = theirs.order_by("campaign", "-version").distinct("campaign").values("pk")
+    keyed = Tag.objects.filter(tag_set__in=newest).exclude(key="").order_by("key", "-tag_set")
+    found: dict[str, list[str]] = {}
+    for key, name, campaign in keyed.values_list("key", "name", "tag_set__campaign__name"):
+        found.setdefault(key, []).append(f"“{name}” in {campaign}")
+    return {key: names[0] + (" and others" if names[1:] else "") for key, names in found.items()}
