@@ -33,9 +33,9 @@ export class Keymap {
     return this.#tagKeys.get(slug) ?? "";
   }
 
-  // The first key of an action, to be shown on its button.
-  keyFor(name) {
-    return this.actions.find((action) => action.name === name)?.keys[0] ?? "";
+  // What the button of an action shows.
+  labelOf(name) {
+    return shown(this.actions.find((action) => action.name === name)?.keys[0] ?? "");
   }
 
   // What the pressed key asks for: { action }, { tag }, or null. In dialogs and popovers, nothing. While somebody types,
