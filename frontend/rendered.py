@@ -7,6 +7,7 @@ here. No link can be followed and no image is loaded: their addresses are text. 
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -120,9 +121,13 @@ class _Page:
             return
         number = f"{self.numbers[-1]}{token.markup}"
         self.numbers[-1] += 1
-        at = token.meta["marker"]
+        written = token.info + token.markup
+        start = self.stored(token.meta["marker"])
         self.put(SPANS["number"])
-        self.show(number, at, at + len(token.info) + len(token.markup))
+        if written == number:
+            self.grow(number, start, start + len(written))
+        else:
+            self.unmapped(number, (start, start + len(written)))
         self.put(SPAN_END)
 
     def cell(self, token: Token) -> None:
@@ -234,13 +239,26 @@ class _Page:
 
     def show(self, text: str, start: int | None, end: int | None) -> None:
         """Show `text`, which stands for source[start:end], or for nothing of it."""
-        solid = sum(map(len, text.split()))
-        self.shown += solid
-        if start is not None and end is not None:
-            start, end = self.stored(start), self.stored(end - 1) + 1
-        if start is None or end is None or self.text[start:end] != text:
-            self.unmapped(text, start, end)
+        if start is None or end is None:
+            self.unmapped(text, None)
             return
+        start, end = self.stored(start), self.stored(end - 1) + 1
+        if self.text.startswith(text, start) and len(text) == end - start:
+            self.grow(text, start, end)
+        elif len(text) != end - start:
+            self.unmapped(text, (start, end))
+        else:
+            for is_same, group in itertools.groupby(range(len(text)), lambda at: text[at] == self.text[start + at]):
+                ats = list(group)
+                part, place = text[ats[0] : ats[-1] + 1], (start + ats[0], start + ats[-1] + 1)
+                if is_same:
+                    self.grow(part, *place)
+                else:
+                    self.unmapped(part, place)
+
+    def grow(self, text: str, start: int, end: int) -> None:
+        solid = _solid(text)
+        self.shown += solid
         self.mapped += solid
         if self.run and self.run[1] == start:
             self.run = (self.run[0], end)
@@ -252,10 +270,11 @@ class _Page:
         """Return the place in the stored text of a character of the source: it has one more per \\r\\n up to there."""
         return at + bisect.bisect_right(self.cuts, at)
 
-    def unmapped(self, text: str, start: int | None, end: int | None) -> None:
+    def unmapped(self, text: str, place: tuple[int, int] | None) -> None:
+        self.shown += _solid(text)
         self.flush()
-        place = "" if start is None else format_html(' data-from="{}" data-to="{}"', start, end)
-        self.parts.append(format_html("<span data-unmapped{}>{}</span>", place, _visible(text)))
+        about = format_html(' data-from="{}" data-to="{}"', *place) if place else ""
+        self.parts.append(format_html("<span data-unmapped{}>{}</span>", about, _visible(text)))
 
     def put(self, tag: SafeString) -> None:
         self.flush()
@@ -280,6 +299,10 @@ def _with_plain_lines(text: str) -> tuple[str, list[int]]:
         return text, []
     cuts = [match.start() - index for index, match in enumerate(re.finditer("\r\n", text))]
     return LINE_END.sub("\n", text), cuts
+
+
+def _solid(text: str) -> int:
+    return len("".join(text.split()))
 
 
 def _visible(text: str) -> str:
