@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from django.http import QueryDict
 
+from annotate.accounts import keys
 from annotate.campaigns import tags
 from annotate.campaigns.models import Tag
 from annotate.campaigns.tags import TagDraft, TagError
@@ -42,4 +43,5 @@ def rows(drafts: Sequence[TagDraft], *, errors: Sequence[TagError] = (), blank: 
 
 
 def choices() -> dict[str, object]:
-    return {"kinds": KINDS, "severity_rules": SEVERITY_RULES, "span_rules": SPAN_RULES}
+    reserved = [key for key in keys.USUAL if len(key) == 1]
+    return {"kinds": KINDS, "severity_rules": SEVERITY_RULES, "span_rules": SPAN_RULES, "reserved_keys": reserved}

@@ -8,10 +8,14 @@ from dataclasses import dataclass, replace
 
 from django.utils.text import slugify
 
+from annotate.accounts import keys
+
 KINDS = ("factual", "safety", "logical", "format", "other")
 RULES = ("optional", "required", "none")
-RESERVED_KEYS = frozenset("gcsjkvomMer?")
-KEYS = "1234567890" + "".join(letter for letter in string.ascii_lowercase if letter not in RESERVED_KEYS)
+DIGITS = "1234567890"
+# What can be typed on every keyboard. Some layouts have no letter where others have q and w: those are given out last.
+LETTERS = "abcdefghijklmnoprstuvxyzqw" + string.ascii_uppercase
+KEYS = "".join(key for key in DIGITS + LETTERS if key not in keys.RESERVED)
 NAME_LENGTH = 120
 TAGS_MAX = 500
 
@@ -108,13 +112,22 @@ def prepared(drafts: Iterable[TagDraft]) -> tuple[TagDraft, ...]:
 
 
 def allocate_keys(drafts: Sequence[TagDraft]) -> tuple[TagDraft, ...]:
-    """Give every tag without a key the next free one: digits first, then letters the Work page does not use.
+    """Give every tag without a key a free one: a digit, else a letter of its name, else any letter.
 
-    Keys that were chosen stay. When all are given out, the remaining tags have none and are reached by the list.
+    Keys that were chosen stay; the usual key of an action is never given out. When all are, the remaining tags have
+    none and are reached by the list.
     """
-    taken = {draft.key for draft in drafts if draft.key}
-    free = iter([key for key in KEYS if key not in taken])
-    return tuple(draft if draft.key else replace(draft, key=next(free, "")) for draft in drafts)
+    free = dict.fromkeys(KEYS)
+    for draft in drafts:
+        free.pop(draft.key, None)
+    return tuple(draft if draft.key else replace(draft, key=_taken_from(free, draft.name)) for draft in drafts)
+
+
+def _taken_from(free: dict[str, None], name: str) -> str:
+    own = [letter for letter in name.casefold() if letter in free and letter not in DIGITS]
+    key = next((each for each in (*DIGITS, *own, *free) if each in free), "")
+    free.pop(key, None)
+    return key
 
 
 def errors_of(drafts: Sequence[TagDraft]) -> list[TagError]:
@@ -124,8 +137,10 @@ def errors_of(drafts: Sequence[TagDraft]) -> list[TagError]:
     if len(drafts) > TAGS_MAX:
         return [TagError(index=None, field="", message=f"A tag set holds at most {TAGS_MAX} tags.")]
     errors = [error for index, draft in enumerate(drafts) for error in _errors_of_one(index, draft)]
-    errors += _repeated(drafts, field="slug", show="name", what="There is another tag with the name")
-    errors += _repeated(drafts, field="key", show="key", what="Another tag has the key")
+    errors += _repeated(drafts, field="slug", at="name", told="There is another tag with the name “{draft.name}”.")
+    errors += _repeated(
+        drafts, field="key", at="key", told="“{draft.key}” cannot be the key of both “{other.name}” and “{draft.name}”."
+    )
     return sorted(errors, key=lambda error: error.index if error.index is not None else -1)
 
 
@@ -162,22 +177,23 @@ def _name_error(draft: TagDraft) -> tuple[str, str]:
 
 
 def _key_error(draft: TagDraft) -> tuple[str, str]:
-    if not draft.key:
-        return "key", ""
-    if draft.key in RESERVED_KEYS:
-        return "key", f'The key "{draft.key}" belongs to the Work page itself. Choose another one.'
-    if len(draft.key) != 1 or not draft.key.isprintable() or draft.key.isspace():
-        return "key", f'The key "{draft.key}" is not one character that can be typed.'
+    if action := keys.USUAL.get(draft.key):
+        return "key", f"“{draft.key}” cannot be the key of “{draft.name}”: on the Work page it is “{action.says}”."
+    if draft.key and draft.key not in KEYS:
+        return (
+            "key",
+            f"“{draft.key}” cannot be a key: choose a digit or a letter from a to z, which every keyboard has.",
+        )
     return "key", ""
 
 
-def _repeated(drafts: Sequence[TagDraft], *, field: str, show: str, what: str) -> list[TagError]:
-    seen: set[str] = set()
+def _repeated(drafts: Sequence[TagDraft], *, field: str, at: str, told: str) -> list[TagError]:
+    seen: dict[str, TagDraft] = {}
     errors = []
     for index, draft in enumerate(drafts):
         value = getattr(draft, field)
-        if value and value in seen:
-            at = "name" if field == "slug" else field
-            errors.append(TagError(index=index, field=at, message=f'{what} "{getattr(draft, show)}".'))
-        seen.add(value)
+        if value in seen:
+            errors.append(TagError(index=index, field=at, message=told.format(draft=draft, other=seen[value])))
+        elif value:
+            seen[value] = draft
     return errors

@@ -93,8 +93,8 @@ def test_new_campaign_leaves_out_rows_without_a_name(client: Client, ada: User) 
         ({"slug": "taken"}, "already a campaign"),
         ({"overlap": "many"}, "not a whole number"),
         ({"overlap": "0"}, "Overlap"),
-        ({"tag_key": ["g"] * 7}, "belongs to the Work page"),
-        ({"tag_key": ["1"] * 7}, "Another tag has the key"),
+        ({"tag_key": ["g"] * 7}, "on the Work page it is “nothing wrong”"),
+        ({"tag_key": ["1"] * 7}, "cannot be the key of both “"),
         ({"tag_kind": ["taste"] * 7}, "not one of factual"),
     ],
 )
