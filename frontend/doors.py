@@ -9,9 +9,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import shortcuts
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
@@ -77,9 +80,16 @@ def campaign_page(*roles: str) -> Callable[[View], View]:
     """
 
     def wrap(view: View) -> View:
-        @signed_in
         @wraps(view)
         def checked(request: Request, slug: str, **kwargs: Any) -> HttpResponseBase:
+            membership = _recognised(request, slug)
+            if membership is not None and membership.role in (roles or EVERYONE):
+                request.campaign_role = membership.role
+                return view(request, membership.campaign, **kwargs)
+            return asked(request, slug=slug, **kwargs)
+
+        @signed_in
+        def asked(request: Request, slug: str, **kwargs: Any) -> HttpResponseBase:
             campaign, request.campaign_role = queries.require_with_role(
                 user=request.user, slug=slug, roles=roles or EVERYONE
             )
@@ -140,6 +150,23 @@ def whole_number(text: str, *, field: str) -> int:
         return int(text)
     except ValueError as error:
         raise RuleError(f'"{text}" is not a whole number.', field=field) from error
+
+
+def _recognised(request: Any, slug: str) -> Membership | None:
+    """Return the membership of whoever is signed in, campaign joined, and let Django know them: one statement.
+
+    None for whoever is not plainly recognised: Django's own way decides about them. Superusers go that way.
+    """
+    if hasattr(request, "_cached_user"):
+        return None
+    user_id, said = request.session.get(SESSION_KEY), request.session.get(HASH_SESSION_KEY, "")
+    if not user_id or request.session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    membership = queries.membership(user_id=int(user_id), slug=slug)
+    if membership is None or not constant_time_compare(said, membership.user.get_session_auth_hash()):
+        return None
+    request._cached_user = membership.user
+    return membership
 
 
 def _to_sign_in(request: Request) -> HttpResponseBase:

@@ -16,7 +16,6 @@ from annotate.accounts import models as accounts
 from annotate.api.campaign_view import CampaignView
 from annotate.campaigns import models as campaigns
 from annotate.campaigns import queries as campaign_queries
-from annotate.intake import models as intake
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import drafts, models
 from annotate.queue import actions as queue_actions
@@ -207,22 +206,21 @@ class SkipLease(LeaseView):
 
 def _shown(lease: queue.Lease, campaign: campaigns.Campaign) -> dict[str, Any]:
     """Return the lease as its annotator may see it: never the model, the batch, an id that counts, or others' work."""
-    texts = intake.Output.objects.values_list("text", "prompt__text", "prompt__messages")
-    output, prompt, messages = texts.get(pk=lease.output_id)
+    prompt, messages = queue_queries.shown_prompt(lease=lease)
     shown = {
         "lease": lease.token,
         "expires_at": lease.expires_at,
         "prompt": prompt,
         "messages": [{key: each[key] for key in MESSAGE_KEYS if key in each} for each in messages],
-        "output": output,
+        "output": lease.output.text,
         "tag_set": _tag_set(campaign),
     }
     return dict(LeaseSerializer(shown).data)
 
 
 def _tag_set(campaign: campaigns.Campaign) -> dict[str, Any]:
-    tag_set = campaign_queries.current_tag_set(campaign=campaign)
-    return {"version": tag_set.version, "tags": list(tag_set.tags.all())}
+    version, tags = campaign_queries.version_in_force(campaign=campaign)
+    return {"version": version, "tags": tags}
 
 
 def _draft(violation: dict[str, Any]) -> drafts.ViolationDraft:

@@ -80,8 +80,13 @@ def tags_of(*, tag_set_id: int) -> tuple[Tag, ...]:
 
 def tags_in_force(*, campaign: Campaign) -> tuple[Tag, ...]:
     """The tags of the campaign's newest version; none when it has none yet."""
-    newest = TagSet.objects.filter(campaign=campaign).order_by("-version").values_list("pk", flat=True).first()
-    return tags_of(tag_set_id=newest) if newest else ()
+    return version_in_force(campaign=campaign)[1]
+
+
+def version_in_force(*, campaign: Campaign) -> tuple[int, tuple[Tag, ...]]:
+    """The number and the tags of the campaign's newest version; 0 and none when it has none yet."""
+    newest = TagSet.objects.filter(campaign=campaign).order_by("-version").values_list("pk", "version").first()
+    return (newest[1], tags_of(tag_set_id=newest[0])) if newest else (0, ())
 
 
 def tags_by_slug(*, campaign: Campaign) -> dict[str, Tag]:

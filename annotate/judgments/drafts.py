@@ -138,8 +138,10 @@ def storable(value: str, place: str) -> str:
     """Return the text unchanged. Raises WrongShape for what PostgreSQL or UTF-8 cannot hold."""
     if "\x00" in value:
         raise WrongShape(f"{place}: holds a NUL character, which cannot be stored")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise WrongShape(f"{place}: holds half a surrogate pair, which cannot be stored")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise WrongShape(f"{place}: holds half a surrogate pair, which cannot be stored") from error
     return value
 
 

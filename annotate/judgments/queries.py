@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from annotate.accounts.models import User
-from annotate.campaigns.models import Campaign, Tag, TagSet
+from annotate.campaigns.models import Campaign
+from annotate.judgments import drafts
 from annotate.judgments.drafts import ViolationDraft
 from annotate.judgments.models import Judgment, Violation
 from annotate.queue.models import Lease
@@ -27,16 +30,6 @@ def for_api(*, campaign: Campaign) -> QuerySet[Judgment]:
         .select_related("output", "annotator", "tag_set")
         .prefetch_related("violations__tag")
         .order_by("id")
-    )
-
-
-def tags_in_force(*, campaign: Campaign) -> list[Tag]:
-    """Return the tags of the campaign's highest tag set version, each with its tag set, in one statement."""
-    newest = TagSet.objects.filter(campaign=OuterRef("tag_set__campaign")).order_by("-version").values("pk")[:1]
-    return list(
-        Tag.objects.filter(tag_set__campaign=campaign, tag_set=Subquery(newest))
-        .select_related("tag_set")
-        .order_by("position", "id")
     )
 
 
@@ -67,6 +60,30 @@ def submitted(*, campaign: Campaign, annotator: User, token: uuid.UUID) -> Judgm
     )
     count = Violation.objects.filter(judgment=OuterRef("pk")).order_by().values("judgment").annotate(n=Count("pk"))
     return mine.annotate(violation_count=Coalesce(Subquery(count.values("n")), 0)).first()
+
+
+def undoable(*, campaign: Campaign, annotator: User, since: datetime) -> Judgment | None:
+    """Return the annotator's newest judgment when it was submitted since then, with the `token` of its lease."""
+    newest = mine(campaign=campaign, annotator=annotator).filter(created_at__gte=since, is_surplus=False)
+    return newest.first()
+
+
+def mine(*, campaign: Campaign, annotator: User) -> QuerySet[Judgment]:
+    """Return the annotator's current judgments under a lease, newest first, each with the lease's `token`."""
+    leases = Lease.objects.filter(output=OuterRef("output"), annotator=OuterRef("annotator"))
+    judged = Judgment.objects.filter(campaign=campaign, annotator=annotator, is_current=True)
+    return judged.annotate(token=Subquery(leases.values("token"))).exclude(token=None).order_by("-created_at", "-id")
+
+
+def marked(*, judgment: Judgment) -> dict[str, Any]:
+    """Return a stored judgment as the marks of a page."""
+    given = as_drafts(judgment=judgment)
+    return marks(violations=given, comment=judgment.comment, verdict=judgment.verdict)
+
+
+def marks(*, violations: Iterable[ViolationDraft], comment: str, verdict: str) -> dict[str, Any]:
+    """Return marks in the form in which pages send them and drafts keep them."""
+    return {"violations": drafts.to_json(violations), "comment": comment, "verdict": verdict}
 
 
 def as_drafts(*, judgment: Judgment) -> list[ViolationDraft]:

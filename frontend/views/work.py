@@ -1,39 +1,39 @@
-"""The Work page: one output at a time, marked and judged. It knows an output by its lease's token only."""
+"""The Work page: one output at a time, marked and judged. It knows an output by its lease's token only.
+
+Here is the page itself, which works as a plain form; `work_loop` has what its script asks for afterwards.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import path, reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from annotate import clock
+from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign, Tag
-from annotate.errors import NotFound
-from annotate.intake.models import Output, Prompt
+from annotate.intake.models import Output
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import drafts
 from annotate.judgments import queries as judgment_queries
 from annotate.judgments.models import Judgment
 from annotate.queue import actions as queue_actions
-from annotate.queue import queries as queue_queries
 from annotate.queue.models import Lease
-from frontend import doors, visible_text
-from frontend.views import work_form
+from frontend import doors, preferences, sheets, visible_text
+from frontend.views import work_form, work_loop
 
-LEFT_AT_MOST = 100  # every page counts them anew
-LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 SKIP_REASONS = ("Not my language", "Too long", "Not readable", "I know who wrote it")
+# Stands in the addresses that the page's script fills a lease's token into.
+NO_TOKEN = uuid.UUID(int=0)
 
 
 @never_cache
@@ -41,16 +41,15 @@ SKIP_REASONS = ("Not my language", "Too long", "Not readable", "I know who wrote
 @doors.campaign_page(*doors.JUDGES)
 def work(request: doors.Request, campaign: Campaign) -> HttpResponse:
     """Show the annotator's next output, or say why there is none."""
-    now = clock.now()
     try:
-        lease = queue_actions.lease_next(campaign=campaign, annotator=request.user, now=now)
+        lease = queue_actions.lease_next(campaign=campaign, annotator=request.user, now=clock.now())
     except queue_actions.CampaignNotActive:
         lease = None
     after = _just_submitted(request, campaign)
     if lease is None:
         has_outputs = Output.objects.filter(campaign=campaign).exists()
-        return _render(request, campaign, now, after=after, has_outputs=has_outputs)
-    return _show(request, campaign, _lease(request, campaign, lease.token), now, after=after)
+        return _render(request, campaign, lease=None, after=after, has_outputs=has_outputs)
+    return _show(request, campaign, lease, after=after)
 
 
 @never_cache
@@ -58,47 +57,15 @@ def work(request: doors.Request, campaign: Campaign) -> HttpResponse:
 @doors.campaign_page(*doors.JUDGES)
 def output(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> HttpResponse:
     """Show one leased output again, to change what was submitted; or take what was marked on it."""
-    lease = _lease(request, campaign, token)
+    lease = work_loop.lease_of(request, campaign, token)
     if request.method == "GET":
-        return _show(request, campaign, lease, clock.now())
+        return _show(request, campaign, lease)
     sent = work_form.read(request.POST)
     try:
         return _take(request, campaign, lease, sent)
-    except (judgment_actions.NotComplete, judgment_actions.DraftChanged, work_form.NotFilledIn) as error:
+    except (judgment_actions.NotComplete, judgment_actions.ChangedElsewhere, work_form.NotFilledIn) as error:
         typed = {"error": error, "typed": {name: request.POST.get(name, "") for name in work_form.PLAIN}, "sent": sent}
-        return _show(request, campaign, lease, clock.now(), status=422, **typed)
-
-
-@require_POST
-@doors.campaign_page(*doors.JUDGES)
-def draft(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> HttpResponse:
-    """Keep what is marked so far; answers the version that the next change is made on."""
-    _lease(request, campaign, token)
-    payload, version = work_form.read_json(request)
-    try:
-        saved = judgment_actions.save_draft(
-            token=token, annotator=request.user, payload=payload, version=version, now=clock.now()
-        )
-    except judgment_actions.DraftChanged as error:
-        return JsonResponse({"message": error.message, "version": error.version}, status=409)
-    return JsonResponse({"version": saved.draft_version})
-
-
-@require_POST
-@doors.campaign_page(*doors.JUDGES)
-def skip(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> HttpResponse:
-    _lease(request, campaign, token)
-    reason = request.POST.get("reason_text") or request.POST.get("reason", "")
-    queue_actions.skip(token=token, annotator=request.user, reason=reason, now=clock.now())
-    return redirect("work", slug=campaign.slug)
-
-
-def _lease(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> Lease:
-    held = queue_queries.held(token=token, annotator=request.user).filter(campaign=campaign)
-    lease = held.select_related("output__prompt", "campaign").first()
-    if lease is None:
-        raise NotFound("This output is not leased to you. Open the work page again to get your next one.")
-    return lease
+        return _show(request, campaign, lease, status=422, **typed)
 
 
 def _take(request: doors.Request, campaign: Campaign, lease: Lease, sent: work_form.Submission) -> HttpResponse:
@@ -110,7 +77,7 @@ def _take(request: doors.Request, campaign: Campaign, lease: Lease, sent: work_f
     elif added := work_form.plain_violation(request.POST, lease.output.text):
         violations.append(added)
     if "add" in request.POST or removed:
-        problems = drafts.check(violations, lease.output.text, judgment_queries.tags_in_force(campaign=campaign))
+        problems = drafts.check(violations, lease.output.text, campaign_queries.tags_in_force(campaign=campaign))
         if problems:
             raise judgment_actions.NotComplete(problems)
         kept = work_form.payload(violations, comment=sent.comment, verdict="")
@@ -142,55 +109,58 @@ def _just_submitted(request: doors.Request, campaign: Campaign) -> Judgment | No
     return judgment
 
 
-def _show(
-    request: doors.Request, campaign: Campaign, lease: Lease, now: datetime, *, status: int = 200, **more: Any
-) -> HttpResponse:
-    tags = judgment_queries.tags_in_force(campaign=campaign)
-    marked = _marked(lease, more.get("sent"))
+def _show(request: doors.Request, campaign: Campaign, lease: Lease, *, status: int = 200, **more: Any) -> HttpResponse:
+    tags = campaign_queries.tags_in_force(campaign=campaign)
+    sheet = sheets.sheet(lease)
+    if sent := more.get("sent"):
+        sheet["marked"] = judgment_queries.marks(violations=sent.violations, comment=sent.comment, verdict=sent.verdict)
+        sheet["key"] = str(sent.key)
     context = {
         "lease": lease,
+        "sheet": sheet,
         "output_pieces": visible_text.pieces(lease.output.text),
-        "prompt_blocks": _blocks(lease.output.prompt),
-        "language": _language(lease.output),
+        "prompt_blocks": [{**block, "pieces": visible_text.pieces(block["text"])} for block in sheets.blocks(lease)],
         "tags": tags,
         "kinds": [(kind, list(each)) for kind, each in groupby(sorted(tags, key=_by_kind), key=lambda tag: tag.kind)],
-        "marked": marked,
-        "violations_json": json.dumps(marked["violations"]),
-        "listed": _listed(marked["violations"], tags, lease.output.text),
+        "violations_json": json.dumps(sheet["marked"]["violations"]),
+        "listed": _listed(sheet["marked"]["violations"], tags, lease.output.text),
         "is_change": lease.state == Lease.State.SUBMITTED,
-        "key": more["sent"].key if "sent" in more else uuid.uuid4(),
-        "data": _data(campaign, lease, tags, marked),
         "skip_reasons": SKIP_REASONS,
         "typed": {},
         **more,
     }
-    return _render(request, campaign, now, status=status, **context)
+    return _render(request, campaign, status=status, **context)
 
 
-def _render(
-    request: doors.Request, campaign: Campaign, now: datetime, *, status: int = 200, **more: Any
-) -> HttpResponse:
-    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    today = judgment_queries.judged_since(campaign=campaign, annotator=request.user, since=midnight)
-    left = queue_queries.left(campaign=campaign, annotator=request.user, at_most=LEFT_AT_MOST)
+def _render(request: doors.Request, campaign: Campaign, *, status: int = 200, **more: Any) -> HttpResponse:
+    now = clock.now()
+    progress = work_loop.progress_of(request, campaign, now)
     if (lease := more.get("lease")) and lease.state == Lease.State.OPEN:
-        left += 1
-    context = {"today": today, "left": left, "is_more_left": left >= LEFT_AT_MOST, "sum": today + left, **more}
+        progress["left"] += 1
+    context = {**progress, "sum": progress["today"] + progress["left"], **more}
+    context["data"] = _data(request, campaign, now, progress, more)
     return doors.render(request, "work.html", campaign=campaign, status=status, **context)
 
 
-def _marked(lease: Lease, sent: work_form.Submission | None) -> dict[str, Any]:
-    """Return what is marked so far: what was just refused, else the draft, else the judgment to be changed."""
-    if sent is not None:
-        kept: Mapping[str, Any] = work_form.payload(sent.violations, comment=sent.comment, verdict=sent.verdict)
-    elif lease.draft is not None:
-        kept = lease.draft
-    elif lease.state == Lease.State.SUBMITTED and (judgment := judgment_queries.last_of(lease=lease)):
-        given = judgment_queries.as_drafts(judgment=judgment)
-        kept = work_form.payload(given, comment=judgment.comment, verdict=judgment.verdict)
-    else:
-        kept = work_form.payload([], comment="", verdict="")
-    return {**kept, "version": lease.draft_version}
+def _data(
+    request: doors.Request, campaign: Campaign, now: datetime, progress: Mapping[str, Any], shown: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what the page's script begins with. Nothing here says where the output comes from."""
+    undoable = judgment_queries.undoable(
+        campaign=campaign, annotator=request.user, since=now - judgment_actions.UNDO_WITHIN
+    )
+    return {
+        "tags": sheets.tag_rules(shown.get("tags", ())),
+        "sheet": shown.get("sheet"),
+        "progress": progress,
+        "preferences": preferences.for_page(request.user),
+        "is_sensitive": campaign.is_sensitive,
+        "can_undo": undoable and {"lease": str(undoable.token), "until": work_loop.undo_until(undoable)},  # type: ignore[attr-defined]
+        "urls": {
+            name: reverse(f"work-{name}", args=[campaign.slug, *([NO_TOKEN] if name in work_loop.OF_A_LEASE else [])])
+            for name in (*work_loop.OF_THE_PAGE, *work_loop.OF_A_LEASE)
+        },
+    }
 
 
 def _listed(violations: Sequence[Mapping[str, Any]], tags: Sequence[Tag], text: str) -> list[dict[str, Any]]:
@@ -205,48 +175,19 @@ def _listed(violations: Sequence[Mapping[str, Any]], tags: Sequence[Tag], text: 
     ]
 
 
-def _blocks(prompt: Prompt) -> list[dict[str, Any]]:
-    """Return the prompt as blocks of a role and its text; a plain prompt is one block without a role."""
-    if not prompt.messages:
-        return [{"role": "", "pieces": visible_text.pieces(prompt.text)}]
-    return [
-        {"role": str(message.get("role", "")), "pieces": visible_text.pieces(_content(message))}
-        for message in prompt.messages
-    ]
-
-
-def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content") or ""
-    if isinstance(content, str):
-        return content
-    return "\n".join(str(part.get("text", "")) if isinstance(part, dict) else str(part) for part in content)
-
-
-def _language(output: Output) -> str:
-    given = str(output.meta.get("lang") or output.meta.get("language") or "")
-    return given if LANGUAGE.fullmatch(given) else ""
-
-
 def _by_kind(tag: Tag) -> int:
     return list(Tag.Kind.values).index(tag.kind)
-
-
-def _data(campaign: Campaign, lease: Lease, tags: Sequence[Tag], marked: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the page's script needs. Nothing here says where the output comes from."""
-    rules = ("slug", "name", "kind", "key", "severity_rule", "span_rule")
-    return {
-        "token": str(lease.token),
-        "length": len(lease.output.text),
-        "language": _language(lease.output),
-        "tags": [{rule: getattr(tag, rule) for rule in rules} for tag in tags],
-        "marked": marked,
-        "draft_url": reverse("work-draft", args=[campaign.slug, lease.token]),
-    }
 
 
 urls = [
     path("c/<slug:slug>/work/", work, name="work"),
     path("c/<slug:slug>/work/<uuid:token>/", output, name="work-output"),
-    path("c/<slug:slug>/work/<uuid:token>/draft/", draft, name="work-draft"),
-    path("c/<slug:slug>/work/<uuid:token>/skip/", skip, name="work-skip"),
+    path("c/<slug:slug>/work/next/", work_loop.next_sheet, name="work-next"),
+    path("c/<slug:slug>/work/held/", work_loop.held, name="work-held"),
+    path("c/<slug:slug>/work/progress/", work_loop.progress, name="work-progress"),
+    path("c/<slug:slug>/work/<uuid:token>/judgment/", work_loop.judgment, name="work-judgment"),
+    path("c/<slug:slug>/work/<uuid:token>/draft/", work_loop.draft, name="work-draft"),
+    path("c/<slug:slug>/work/<uuid:token>/skip/", work_loop.skip, name="work-skip"),
+    path("c/<slug:slug>/work/<uuid:token>/undo/", work_loop.undo, name="work-undo"),
+    path("c/<slug:slug>/work/<uuid:token>/rendered/", work_loop.rendered_output, name="work-rendered"),
 ]

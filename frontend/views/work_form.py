@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
 
 from annotate.errors import RuleError
+from annotate.judgments import actions as judgment_actions
 from annotate.judgments import drafts
 from annotate.judgments.drafts import ViolationDraft
 
 # The fields of the plain form, for one violation; the script fills `violations` instead.
 PLAIN = ("tag", "scope", "severity", "quote", "start", "end", "critique", "correction")
+
+
+TOKENS_AT_MOST = 10
 
 
 class NotFilledIn(RuleError):
@@ -45,29 +50,108 @@ def read(post: QueryDict) -> Submission:
         raise RuleError(f"The form arrived damaged ({error}). Reload the page and try again.") from error
 
 
-def read_json(request: HttpRequest) -> tuple[dict[str, Any], int]:
-    """Return the draft in a JSON body and the version it was made on. Raises RuleError for any other body."""
+def body(request: HttpRequest) -> dict[str, Any]:
+    """Return the JSON object that the page's script sent. Raises RuleError for any other body."""
+    if request.content_type != "application/json":
+        raise RuleError("This address takes JSON from the page's own script.")
     try:
-        body = json.loads(request.body, parse_constant=_refuse)
-        if not isinstance(body, dict):
+        sent = json.loads(request.body, parse_constant=_refuse)
+        if not isinstance(sent, dict):
             raise drafts.WrongShape("expected an object")
-        violations = drafts.from_json(body.get("violations"))
-        version = int(body.get("version") or 0)
-        said = {name: _said(body, name) for name in ("comment", "verdict")}
-    except (ValueError, TypeError, RecursionError) as error:
-        raise RuleError(f"The draft arrived damaged ({error}). Reload the page and try again.") from error
-    return payload(violations, **said), version
+    except (ValueError, RecursionError) as error:
+        raise _damaged(error) from error
+    return sent
 
 
-def _said(body: dict[str, Any], name: str) -> str:
-    value = body.get(name) or ""
+def read_judgment(sent: Mapping[str, Any]) -> SentJudgment:
+    """Read what the script submits. Raises RuleError when it was not made by the page."""
+    try:
+        is_forced = sent.get("force") is True
+        key = uuid.UUID(_said(sent, "key"))
+        seen = judgment_actions.Seen(key=key, version=_number(sent, "version"), revision=_number(sent, "revision"))
+        return SentJudgment(
+            violations=drafts.from_json(sent.get("violations")),
+            verdict=_said(sent, "verdict"),
+            comment=_said(sent, "comment"),
+            key=key,
+            version=seen.version,
+            seen=None if is_forced else seen,
+            besides=tokens(sent, "besides"),
+        )
+    except ValueError as error:
+        raise _damaged(error) from error
+
+
+def read_draft(sent: Mapping[str, Any]) -> SentDraft:
+    """Read a draft. `key` names the page that made it. Raises RuleError when it was not made by the page."""
+    try:
+        marks = payload(
+            drafts.from_json(sent.get("violations")), comment=_said(sent, "comment"), verdict=_said(sent, "verdict")
+        )
+        is_forced = sent.get("force") is True
+        return SentDraft(
+            payload={**marks, "key": _said(sent, "key")}, version=_number(sent, "version"), is_forced=is_forced
+        )
+    except ValueError as error:
+        raise _damaged(error) from error
+
+
+def tokens(sent: Mapping[str, Any], name: str) -> list[uuid.UUID]:
+    """Return the leases' tokens in a list of the body. Raises RuleError for anything else."""
+    given = sent.get(name) or []
+    try:
+        return [uuid.UUID(token) for token in given[:TOKENS_AT_MOST]]
+    except (ValueError, TypeError, AttributeError) as error:
+        raise _damaged(error) from error
+
+
+def released(sent: Mapping[str, Any]) -> list[tuple[uuid.UUID, datetime]]:
+    """Return the leases to give back, each with the deadline that the page knew. Raises RuleError."""
+    given = sent.get("release") or []
+    try:
+        return [(uuid.UUID(each["lease"]), datetime.fromisoformat(each["until"])) for each in given[:TOKENS_AT_MOST]]
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise _damaged(error) from error
+
+
+def _number(sent: Mapping[str, Any], name: str) -> int:
+    value = sent.get(name) or 0
+    if not isinstance(value, int):
+        raise drafts.WrongShape(f"{name}: expected a whole number")
+    return value
+
+
+def _said(sent: Mapping[str, Any], name: str) -> str:
+    value = sent.get(name) or ""
     if not isinstance(value, str):
         raise drafts.WrongShape(f"{name}: expected text")
     return drafts.storable(value, name)
 
 
+def _damaged(error: Exception) -> RuleError:
+    return RuleError(f"What the page sent arrived damaged ({error}). Reload the page and try again.")
+
+
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
+
+
+@dataclass(frozen=True)
+class SentJudgment:
+    violations: list[ViolationDraft]
+    verdict: str
+    comment: str
+    key: uuid.UUID
+    version: int
+    seen: judgment_actions.Seen | None
+    besides: list[uuid.UUID]
+
+
+@dataclass(frozen=True)
+class SentDraft:
+    payload: dict[str, Any]
+    version: int
+    is_forced: bool
 
 
 def payload(violations: Sequence[ViolationDraft], *, comment: str, verdict: str) -> dict[str, Any]:

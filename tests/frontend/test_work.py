@@ -21,6 +21,7 @@ from annotate.queue.models import Lease, QueueItem
 from tests.annotate.queue import rows
 
 pytestmark = pytest.mark.django_db
+SHEET = {"lease", "until", "key", "revision", "version", "marked", "prompt", "output", "length", "language"}
 TEXT = "नमस्ते 👩‍🚀, he was born in 1985."
 
 
@@ -63,6 +64,11 @@ def send(client: Client, **fields: Any) -> HttpResponse:
     return client.post(address(), {**values, "verdict": "rejected", **fields})  # type: ignore[return-value]
 
 
+def post(client: Client, url: str, **sent: Any) -> Any:
+    """Ask a door of the page's script."""
+    return client.post(url, json.dumps(sent), content_type="application/json", HTTP_ACCEPT="application/json")
+
+
 def test_page_shows_the_output_and_leases_it(client: Client, ada: User) -> None:
     response = page(client)
     assert response.status_code == 200
@@ -97,8 +103,9 @@ def test_page_never_says_where_the_output_comes_from(client: Client, ada: User, 
         assert "secret" not in content
         assert f"/{output.pk}/" not in content
         data = json.loads(re.search(r'id="work-data" type="application/json">(.*?)</script>', content).group(1))  # type: ignore[union-attr]
-        assert set(data) == {"token", "length", "language", "tags", "marked", "draft_url"}
-        assert data["length"] == len(TEXT)
+        assert set(data) == {"tags", "sheet", "progress", "preferences", "is_sensitive", "can_undo", "urls"}
+        assert set(data["sheet"]) == SHEET
+        assert data["sheet"]["length"] == len(TEXT)
 
 
 def test_submit_without_a_script_stores_a_violation(client: Client, ada: User) -> None:
@@ -201,7 +208,7 @@ def test_draft_is_kept_and_a_stale_one_refused(client: Client, ada: User) -> Non
         return client.post(address("work-draft"), body, content_type="application/json", HTTP_ACCEPT="application/json")
 
     marked = [{"tag": "invented", "scope": "whole"}]
-    assert save(0, marked).json() == {"version": 1}
+    assert save(0, marked).json()["version"] == 1
     stale = save(0)
     assert stale.status_code == 409
     assert stale.json()["version"] == 1 and "another tab" in stale.json()["message"]
@@ -232,14 +239,18 @@ def test_a_campaign_that_hands_out_nothing_says_so(client: Client, ada: User, ca
 
 def test_who_may_not(client: Client, campaign: Campaign, ada: User) -> None:
     page(client)
-    urls = [address(), address("work-draft"), address("work-skip")]
+    urls = [address(), address("work-skip")]
+    asked = [address(f"work-{name}") for name in ("draft", "judgment", "undo")]
     bo = rows.person("bo", campaign=campaign)
     researcher = rows.person("rae", campaign=campaign, role="researcher")
     for person, status in ((bo, 404), (rows.person("eve"), 404), (researcher, 403)):
         client.force_login(person)
         for url in urls:
             assert client.post(url, {"idempotency_key": str(uuid4())}).status_code == status
-        assert client.get(urls[0]).status_code == status
+        for url in asked:
+            assert post(client, url, key=str(uuid4()), violations=[], verdict="cannot_tell").status_code == status
+        for name in ("output", "rendered"):
+            assert client.get(address(f"work-{name}")).status_code == status
     client.logout()
     assert page(client).status_code == 302
     assert not Judgment.objects.exists()

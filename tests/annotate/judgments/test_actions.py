@@ -6,6 +6,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from annotate.accounts.models import User
+from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign, Tag, TagSet
 from annotate.errors import NotFound, RuleError
 from annotate.judgments import actions, queries
@@ -181,13 +182,14 @@ def test_submit_after_skip_is_a_change_of_mind(campaign: Campaign, ada: User) ->
 
 def test_submit_statements_do_not_grow_with_violations(campaign: Campaign, ada: User) -> None:
     counts = []
+    campaign_queries.tags_in_force(campaign=campaign)  # kept in the process from the first time
     for violations in ([SPAN], [SPAN] * 60):
         rows.outputs(campaign, *[TEXT] * 3)
         lease = leased(campaign, ada)
         with CaptureQueriesContext(connection) as captured:
             submit(lease, ada, *violations)
         counts.append(sum("SAVEPOINT" not in query["sql"] for query in captured.captured_queries))
-    assert counts[0] == counts[1] <= 8
+    assert counts == [5, 5]
 
 
 def test_scripts_lease_and_submit_like_everybody(campaign: Campaign) -> None:
@@ -213,7 +215,7 @@ def test_save_draft_refuses_a_stale_version(campaign: Campaign, ada: User) -> No
     lease = leased(campaign, ada)
     for version in (0, 1):
         actions.save_draft(token=lease.token, annotator=ada, payload={"v": version}, version=version, now=NOW)
-    with pytest.raises(actions.DraftChanged, match="another tab") as refused:
+    with pytest.raises(actions.ChangedElsewhere, match="another tab") as refused:
         actions.save_draft(token=lease.token, annotator=ada, payload={"v": "stale"}, version=1, now=NOW)
     assert refused.value.version == 2
     assert Lease.objects.exclude(draft=None).get().draft == {"v": 1}

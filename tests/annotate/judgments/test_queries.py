@@ -5,7 +5,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from annotate.campaigns.models import Campaign, TagSet
+from annotate.campaigns.models import Campaign
 from annotate.judgments import actions, queries
 from annotate.judgments.drafts import ViolationDraft
 from annotate.queue import actions as queue_actions
@@ -43,18 +43,6 @@ def test_for_api_statements_do_not_grow_with_rows() -> None:
                 assert [violation.tag.slug for violation in judgment.violations.all()] == ["invented"]
         counts.append(len(captured))
     assert counts[0] == counts[1]
-
-
-def test_tags_in_force_are_those_of_the_newest_version_in_order() -> None:
-    campaign = rows.campaign()
-    assert [tag.slug for tag in queries.tags_in_force(campaign=campaign)] == [
-        "invented",
-        "ignores",
-        "needs-span",
-        "no-span",
-    ]
-    TagSet.objects.create(campaign=campaign, version=2, created_at=NOW)
-    assert queries.tags_in_force(campaign=campaign) == []
 
 
 def test_judged_since_counts_current_judgments_of_one_person() -> None:
