@@ -70,7 +70,8 @@ class Changes:
 
 
 def waiting_campaign_ids() -> list[int]:
-    """Return the campaigns with a violation in no constraint, a judgment not yet looked at, or a person who asked."""
+    """Return the campaigns that have something to group: a violation in no constraint, or in one though its judgment
+    was withdrawn; a judgment not yet looked at; or a person who asked."""
     with connection.cursor() as cursor:
         cursor.execute(_WAITING, {"margin": MARGIN})
         return [row[0] for row in cursor.fetchall()]
@@ -84,8 +85,10 @@ WHERE g.requested_at IS NOT NULL
         SELECT 1 FROM judgments_judgment j
         JOIN judgments_violation v ON v.judgment_id = j.id
         LEFT JOIN constraints_member m ON m.violation_id = v.id
-        WHERE j.campaign_id = c.id AND j.is_current AND m.id IS NULL
-          AND j.id > coalesce(g.last_judgment_id, 0) - %(margin)s)
+        WHERE j.campaign_id = c.id AND j.is_current = (m.id IS NULL)
+          AND j.id > coalesce(g.last_judgment_id, 0) - %(margin)s
+          AND NOT EXISTS (SELECT FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id
+                          WHERE o.id = j.output_id AND b.purpose = 'gold'))
 ORDER BY c.id
 """
 

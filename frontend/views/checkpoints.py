@@ -15,12 +15,15 @@ from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.constraints import queries as constraint_queries
 from annotate.constraints.models import ConstraintSet
+from annotate.quality import judges
 from frontend import doors, visible_text
 from training_bridge.evaluations import paired
 from training_bridge.evaluations import queries as evaluation_queries
 from training_bridge.runs import actions, models, queries
 
 SHOWN = 500
+JUDGES = {"people": judges.PEOPLE, "programs": judges.PROGRAMS, "all": judges.KINDS}
+JUDGE_CHOICES = (("people", "people"), ("programs", "scripts and models"), ("all", "people and programs together"))
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def checkpoint_new(request: doors.Request, campaign: Campaign) -> HttpResponse:
 @require_safe
 @doors.campaign_page(doors.ADMIN, doors.RESEARCHER)
 def checkpoint(request: doors.Request, campaign: Campaign, checkpoint_id: int) -> HttpResponse:
-    """`?with=ID` compares with another checkpoint than the parent, `?set=REVISION` by another constraint set."""
+    """`?with=ID` compares with another checkpoint than the parent, `?set=REVISION` by another constraint set.
+
+    `?judges=` says whose judgments count; without it the rule of evaluations does.
+    """
     found = queries.checkpoint_of(campaign=campaign, checkpoint_id=checkpoint_id)
     other = _number(request.GET.get("with", ""))
     beside = queries.checkpoint_of(campaign=campaign, checkpoint_id=other) if other else found.parent
@@ -83,6 +89,7 @@ def checkpoint(request: doors.Request, campaign: Campaign, checkpoint_id: int) -
         if revision
         else constraint_queries.latest_set(campaign=campaign)
     )
+    asked = request.GET.get("judges", "")
     context = {
         "checkpoint": found,
         "beside": beside,
@@ -92,17 +99,22 @@ def checkpoint(request: doors.Request, campaign: Campaign, checkpoint_id: int) -
         "samples": found.sample_batches.filter(batch__campaign=campaign).select_related("batch", "run").order_by("-pk"),
         "sets": campaign.constraint_sets.order_by("-revision")[:50],
         "others": queries.checkpoints_of(campaign=campaign).exclude(pk=found.pk).order_by("-pk")[:SHOWN],
-        **_comparison(found, beside, chosen),
+        "judges": asked,
+        "judge_choices": JUDGE_CHOICES,
+        **_comparison(found, beside, chosen, JUDGES.get(asked)),
     }
     return doors.render(request, "checkpoint.html", context, campaign=campaign, tab="checkpoints")
 
 
 def _comparison(
-    found: models.Checkpoint, beside: models.Checkpoint | None, chosen: ConstraintSet | None
+    found: models.Checkpoint,
+    beside: models.Checkpoint | None,
+    chosen: ConstraintSet | None,
+    kinds: tuple[str, ...] | None,
 ) -> dict[str, Any]:
     if beside is None or chosen is None:
         return {"comparison": None}
-    compared = evaluation_queries.compare(checkpoint=found, parent=beside, constraint_set=chosen)
+    compared = evaluation_queries.compare(checkpoint=found, parent=beside, constraint_set=chosen, kinds=kinds)
     lines = [
         {
             "line": line,

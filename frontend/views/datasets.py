@@ -16,16 +16,16 @@ from annotate.campaigns.models import Campaign
 from annotate.constraints import queries as constraint_queries
 from annotate.constraints.models import ConstraintSet
 from annotate.errors import RuleError
+from annotate.quality import judges
 from frontend import doors, paging
 from training_bridge.exports import actions, builders, queries
-from training_bridge.exports import options as dataset_options
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import manifest
 from worker.tasks import exports as export_tasks
 
 ROLES = (doors.ADMIN, doors.RESEARCHER)
 SETS_OFFERED = 50
-FIRST_VALUES = {"format": "kto", "min_judgments": "1", "seed": "0", "holdout": "0", "kinds": dataset_options.KINDS}
+FIRST_VALUES = {"format": "kto", "min_judgments": "1", "seed": "0", "holdout": "0", "kinds": judges.PEOPLE}
 
 
 @never_cache
@@ -123,7 +123,7 @@ def _form(
         "values": values,
         "sets": constraint_queries.sets(campaign=campaign)[:SETS_OFFERED],
         "formats": [(name, builder.NAME, builder.ABOUT) for name, builder in builders.FORMATS.items()],
-        "kind_choices": [(kind, User.Kind(kind).label) for kind in dataset_options.KINDS],
+        "kind_choices": [(kind, User.Kind(kind).label) for kind in judges.KINDS],
         "preview": preview,
         "left_out": _labelled(preview.counts["left_out"]) if preview else [],
         "preview_kinds": _kinds(preview.counts["judgments_by_kind"]) if preview else [],

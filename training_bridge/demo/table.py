@@ -22,7 +22,9 @@ def measure(
 ) -> dict[str, Any]:
     """Return the table as plain data: `rows` by constraint, `clean` for answers with nothing wrong."""
     found = {
-        key: evaluation_queries.compare(checkpoint=checkpoint, parent=base, constraint_set=constraint_set)
+        key: evaluation_queries.compare(
+            checkpoint=checkpoint, parent=base, constraint_set=constraint_set, kinds=[stage.script.kind]
+        )
         for key, checkpoint in (("d2o", d2o), ("kto", kto))
     }
     by_constraint = {key: {line.constraint_id: line.counts for line in each.lines} for key, each in found.items()}

@@ -39,6 +39,7 @@ def dataset(*, stage: Stage, constraint_set: ConstraintSet, form: str) -> Datase
         format=form,
         by=stage.operator,
         now=stage.now(),
+        options={"kinds": [stage.script.kind]},
     )
 
     def is_done() -> bool:

@@ -3,18 +3,21 @@
 Of each checkpoint the latest evaluation batch that has judgments counts, and of each prompt one output: the first that
 was judged, so that every prompt weighs the same. An output violates a constraint when strictly more than half of its
 decided judgments (cannot tell left out) marked it so, and is rejected when strictly more than half reject it - the rule
-that quality.consensus states. People's, scripts' and external annotators' judgments all count; `judges` says whose.
+that quality.consensus states. Whose judgments count is named, or it is people's where people judged both sides, else
+programs' where they did (quality.judges): a checkpoint is never said to be better because somebody else looked.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from annotate.accounts.models import User
 from annotate.constraints.models import Constraint, ConstraintSet, Member
 from annotate.intake.models import ImportBatch, Output
 from annotate.judgments.models import Judgment, Violation
+from annotate.quality import judges
 from training_bridge.evaluations import paired
 from training_bridge.runs.models import Checkpoint, SampleBatch
 
@@ -64,6 +67,7 @@ class Comparison:
     lines: list[Line]
     rejected: paired.Counts
     pairs: int
+    kinds: tuple[str, ...]
 
 
 @dataclass
@@ -77,11 +81,21 @@ class _Judged:
     ungrouped: int = 0
 
 
-def compare(*, checkpoint: Checkpoint, parent: Checkpoint, constraint_set: ConstraintSet) -> Comparison:
-    """Compare over the prompts that were judged for both. Reads two batches, whatever the campaign's size."""
+def compare(
+    *,
+    checkpoint: Checkpoint,
+    parent: Checkpoint,
+    constraint_set: ConstraintSet,
+    kinds: Collection[str] | None = None,
+) -> Comparison:
+    """Compare over the prompts that were judged for both. Reads two batches, whatever the campaign's size.
+
+    `kinds` of annotators count; None leaves it to the rule above.
+    """
     batches = [_latest_batch(each, constraint_set.campaign_id) for each in (parent, checkpoint)]
     roots = _roots(constraint_set)
-    before, after = (_judged(batch, roots) for batch in batches)
+    counting = _counting(batches) if kinds is None else judges.in_order(kinds)
+    before, after = (_judged(batch, roots, counting) for batch in batches)
     prompts = sorted(before.outputs.keys() & after.outputs.keys())
     pairs = [(before.outputs[prompt], after.outputs[prompt]) for prompt in prompts]
     return Comparison(
@@ -90,6 +104,7 @@ def compare(*, checkpoint: Checkpoint, parent: Checkpoint, constraint_set: Const
         lines=_lines(constraint_set, pairs, before, after, roots),
         rejected=paired.count((old in before.rejected, new in after.rejected) for old, new in pairs),
         pairs=len(pairs),
+        kinds=counting,
     )
 
 
@@ -162,12 +177,22 @@ def _latest_batch(checkpoint: Checkpoint, campaign_id: int) -> ImportBatch | Non
     )
 
 
-def _judged(batch: ImportBatch | None, roots: dict[int, int]) -> _Judged:
+def _counting(batches: list[ImportBatch | None]) -> tuple[str, ...]:
+    """Return people where they judged both batches, else programs where those did, else people."""
+    for group in (judges.PEOPLE, judges.PROGRAMS):
+        by_group = Judgment.objects.filter(is_current=True, annotator__kind__in=group)
+        if all(batch is not None and by_group.filter(output__batch=batch).exists() for batch in batches):
+            return group
+    return judges.PEOPLE
+
+
+def _judged(batch: ImportBatch | None, roots: dict[int, int], kinds: tuple[str, ...]) -> _Judged:
     found = _Judged()
     if batch is None:
         return found
     decided, rejecting, owners = Counter[int](), Counter[int](), {}
-    rows = Judgment.objects.filter(output__batch=batch, is_current=True).exclude(verdict=Judgment.Verdict.CANNOT_TELL)
+    theirs = Judgment.objects.filter(output__batch=batch, is_current=True, annotator__kind__in=kinds)
+    rows = theirs.exclude(verdict=Judgment.Verdict.CANNOT_TELL)
     values = rows.values_list("pk", "output_id", "output__prompt_id", "verdict", "annotator__kind")
     for judgment_id, output_id, prompt_id, verdict, kind in values.order_by("output_id").iterator(chunk_size=2000):
         found.judges[User.Kind(kind).label] += 1
@@ -177,7 +202,7 @@ def _judged(batch: ImportBatch | None, roots: dict[int, int]) -> _Judged:
             owners[judgment_id] = output_id
     found.rejected = {output for output, votes in rejecting.items() if 2 * votes > decided[output]}
     found.violated = _violated(batch, owners, decided, roots)
-    marked = Violation.objects.filter(judgment__output__batch=batch, judgment__is_current=True)
+    marked = Violation.objects.filter(judgment__in=theirs)
     found.ungrouped = marked.filter(constraint_member=None).count()
     return found
 

@@ -210,7 +210,7 @@ def _why_empty(dataset: DatasetVersion, found: building.Survey) -> str:
         f"No judged output gives a {builders.FORMATS[dataset.format].NAME} row with constraint set "
         f"{dataset.constraint_set.revision}: of {told['judged_outputs']} judged outputs, {left_out or 'none'}. "
         "Judge more outputs, accept and approve more constraints, or choose other options."
-    )
+    ) + "".join(f" {warning}" for warning in building.warnings(dataset, found) if warning.startswith("Judgments are"))
 
 
 def _fail(dataset_id: int, claim: uuid.UUID, reason: str) -> None:

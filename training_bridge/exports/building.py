@@ -13,6 +13,7 @@ from typing import Any
 
 from annotate.accounts.models import User
 from annotate.quality import consensus
+from annotate.quality.judges import KINDS
 from training_bridge.exports import builders, order, reading, writing
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.exports.options import Options
@@ -34,6 +35,7 @@ class Survey:
     outputs: Counter[str] = field(default_factory=Counter)
     severities: Counter[str] = field(default_factory=Counter)
     judges: Counter[str] = field(default_factory=Counter)
+    judges_left_out: Counter[str] = field(default_factory=Counter)
     constraint_rows: Counter[int] = field(default_factory=Counter)
     constraint_spans: Counter[int] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
@@ -70,7 +72,9 @@ def survey(dataset: DatasetVersion, options: Options, *, on_progress: Progress) 
     for chunk in reading.candidates(dataset):
         decided = reading.decisions(dataset, options, [each.output_id for each in chunk])
         rows = [each for each in chunk if decided[each.output_id].verdict in builder.VERDICTS]
-        made.outputs.update(decision.verdict for decision in decided.values())
+        for decision in decided.values():
+            made.outputs[decision.verdict] += 1
+            made.judges_left_out.update(decision.left_out)
         made.chat_keys |= reading.chat_keys([each.prompt_id for each in rows])
         for each in rows:
             made.add(decided[each.output_id])
@@ -133,7 +137,8 @@ def counts(found: Survey) -> dict[str, Any]:
         "train": len(found.places[TRAIN]),
         "holdout": len(found.places[HOLDOUT]),
         "severities": {name or "none": found.severities[name] for name in ("", "minor", "major", "critical")},
-        "judgments_by_kind": {kind: found.judges[kind] for kind in ("person", "script", "model", "external")},
+        "judgments_by_kind": {kind: found.judges[kind] for kind in KINDS},
+        "judgments_left_out_by_kind": {kind: found.judges_left_out[kind] for kind in KINDS},
         "left_out": {
             "disputed": found.outputs[consensus.DISPUTED],
             "undecided": found.outputs[consensus.UNDECIDED],
@@ -157,6 +162,9 @@ def warnings(dataset: DatasetVersion, found: Survey) -> list[str]:
         said.append(f"Judgments of several kinds of annotator are together in here: {names}.")
     if kinds and "person" not in kinds:
         said.append(f"No person judged these outputs; the judgments come from: {names}.")
+    others = [f"{User.Kind(kind).label} {count:,}" for kind in KINDS if (count := found.judges_left_out[kind])]
+    if others:
+        said.append(f"Judgments are left out by whose they are: {', '.join(others)}. Ask for them to count them, too.")
     return said
 
 

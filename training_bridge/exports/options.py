@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from annotate.errors import RuleError
+from annotate.quality.judges import KINDS, PEOPLE, in_order
 
-KINDS = ("person", "script", "model", "external")
 LARGEST_SEED = 2**31 - 1
 
 
@@ -19,13 +19,13 @@ class BadOptions(RuleError):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """`min_judgments`: decided judgments an output needs. `kinds`: whose judgments count.
+    """`min_judgments`: decided judgments an output needs. `kinds`: whose judgments count, people's unless asked.
 
     `seed` decides the order of the rows and who is held out; `holdout` is the share of prompts kept out of train.
     """
 
     min_judgments: int = 1
-    kinds: tuple[str, ...] = KINDS
+    kinds: tuple[str, ...] = PEOPLE
     seed: int = 0
     holdout: float = 0.0
 
@@ -53,7 +53,7 @@ def _kinds(value: Any) -> tuple[str, ...]:
     chosen = set(value) if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value) else set()
     if not chosen or not chosen <= set(KINDS):
         raise BadOptions(f"Choose whose judgments count: {', '.join(KINDS)}, at least one of them.", field="kinds")
-    return tuple(kind for kind in KINDS if kind in chosen)
+    return in_order(chosen)
 
 
 def _seed(value: Any) -> int:

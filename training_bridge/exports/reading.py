@@ -1,7 +1,10 @@
 """What the judgments up to one judgment say of each output, and the texts of the rows.
 
-Everything is read as of `last_judgment_id`: an annotator's revision counts when it was the last one by then. So the
-same version read again, after a crash or a year later, gives the same rows, whatever was judged since.
+Everything is read as of the request: an annotator's revision counts when it was the last one up to `last_judgment_id`
+and was not withdrawn by `requested_at`. So the same version read again, after a crash or a year later, gives the same
+rows, whatever was judged since. A version that is only sketched has no such moment: nothing withdrawn counts.
+
+Outputs of other batches than those to be trained on, gold among them, are never read.
 """
 
 from __future__ import annotations
@@ -41,7 +44,8 @@ class Candidate:
 class Decision:
     """What an output is to a dataset. `verdict` is a consensus verdict, OUTSIDE or TOO_FEW.
 
-    `constraints` are ids of set entries; `judges` counts the judgments behind it by the annotator's kind.
+    `constraints` are ids of set entries; `judges` counts the judgments behind it by the annotator's kind, `left_out`
+    those of the kinds that do not count.
     """
 
     verdict: str
@@ -49,6 +53,7 @@ class Decision:
     constraints: list[int] = field(default_factory=list)
     severity: str = ""
     judges: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
 
 
@@ -69,6 +74,7 @@ class Votes:
     votes: list[consensus.Vote] = field(default_factory=list)
     entries: dict[int, int] = field(default_factory=dict)
     judges: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
 
 
@@ -80,6 +86,7 @@ def candidates(dataset: DatasetVersion) -> Iterator[list[Candidate]]:
             _CANDIDATES,
             campaign=dataset.campaign_id,
             last=dataset.last_judgment_id,
+            asked=dataset.requested_at,
             after=after,
             chunk=CHUNK,
         )
@@ -93,7 +100,10 @@ _CANDIDATES = """
 SELECT o.id, o.prompt_id, p.sha256, o.content_key
 FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id JOIN intake_prompt p ON p.id = o.prompt_id
 WHERE o.campaign_id = %(campaign)s AND o.id > %(after)s AND b.purpose = 'annotate'
-  AND EXISTS (SELECT 1 FROM judgments_judgment j WHERE j.output_id = o.id AND j.id <= %(last)s)
+  AND EXISTS (
+    SELECT 1 FROM judgments_judgment j
+    WHERE j.output_id = o.id AND j.id <= %(last)s AND (j.withdrawn_at IS NULL OR j.withdrawn_at > %(asked)s)
+  )
 ORDER BY o.id LIMIT %(chunk)s
 """
 
@@ -105,11 +115,13 @@ def decisions(dataset: DatasetVersion, options: Options, output_ids: Sequence[in
 
 def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int]) -> dict[int, Votes]:
     found = {output_id: Votes() for output_id in output_ids}
-    judgments = [
-        row
-        for row in _rows(_JUDGMENTS, outputs=list(output_ids), last=dataset.last_judgment_id)
-        if row[4] in options.kinds
-    ]
+    as_of = {"last": dataset.last_judgment_id, "asked": dataset.requested_at}
+    judgments = []
+    for row in _rows(_JUDGMENTS, outputs=list(output_ids), **as_of):
+        if row[4] in options.kinds:
+            judgments.append(row)
+        else:
+            found[row[1]].left_out[row[4]] += 1
     marks, entries = _marks(dataset, [row[0] for row in judgments])
     for judgment_id, output_id, annotator_id, verdict, kind, tag_set in judgments:
         place = found[output_id]
@@ -126,7 +138,7 @@ def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int])
 _JUDGMENTS = """
 SELECT DISTINCT ON (j.output_id, j.annotator_id) j.id, j.output_id, j.annotator_id, j.verdict, u.kind, t.version
 FROM judgments_judgment j JOIN accounts_user u ON u.id = j.annotator_id JOIN campaigns_tagset t ON t.id = j.tag_set_id
-WHERE j.output_id = ANY(%(outputs)s) AND j.id <= %(last)s
+WHERE j.output_id = ANY(%(outputs)s) AND j.id <= %(last)s AND (j.withdrawn_at IS NULL OR j.withdrawn_at > %(asked)s)
 ORDER BY j.output_id, j.annotator_id, j.revision DESC
 """
 
@@ -157,7 +169,7 @@ WHERE v.judgment_id = ANY(%(judgments)s) ORDER BY v.id
 
 def _decided(votes: Votes, options: Options) -> Decision:
     agreed = consensus.verdict(votes.votes)
-    made = Decision(verdict=agreed.verdict, judges=votes.judges, tag_sets=votes.tag_sets)
+    made = Decision(verdict=agreed.verdict, judges=votes.judges, left_out=votes.left_out, tag_sets=votes.tag_sets)
     if agreed.decided < options.min_judgments:
         made.verdict = TOO_FEW
     if made.verdict == REJECTED:

@@ -22,6 +22,7 @@ from annotate.constraints import actions as constraint_actions
 from annotate.constraints.models import ConstraintSet
 from annotate.intake.models import ImportBatch
 from annotate.judgments.models import Judgment
+from annotate.quality import judges
 from training_bridge.exports import actions as export_actions
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.runs import actions, due, models
@@ -169,12 +170,13 @@ def next_moment(schedule: models.Schedule, *, now: datetime) -> datetime:
 
 
 def new_judgment_count(schedule: models.Schedule) -> int:
-    """Current judgments since the last dataset, of outputs that may be trained on."""
+    """People's current judgments since the last dataset, of outputs that may be trained on."""
     return Judgment.objects.filter(
         campaign=schedule.campaign_id,
         pk__gt=schedule.last_judgment_id,
         is_current=True,
         output__batch__purpose=ImportBatch.Purpose.ANNOTATE,
+        annotator__kind__in=judges.PEOPLE,
     ).count()
 
 

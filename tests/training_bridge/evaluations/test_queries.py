@@ -133,9 +133,27 @@ def test_compare_takes_a_violation_that_most_judges_marked(
     judge(before, {0, 1}, script, facts)
     judge(before, {0}, person, facts)  # of prompt 1, one of two: no majority
     judge(after, set(), script, facts)
-    found = queries.compare(checkpoint=child, parent=parent, constraint_set=approve(campaign, facts))
+    approved = approve(campaign, facts)
+    both = ["person", "script"]
+    found = queries.compare(checkpoint=child, parent=parent, constraint_set=approved, kinds=both)
     assert found.lines[0].counts.before == found.rejected.before == 1
     assert found.before.judges == {"person": 2, "script": 2}
+
+
+def test_compare_does_not_mix_people_with_programs_unless_asked(
+    campaign: Campaign, parent: models.Checkpoint, child: models.Checkpoint, script: User, facts: Constraint
+) -> None:
+    before, after = sample(parent, campaign, 3), sample(child, campaign, 3)
+    person, approved = factories.user("bo"), approve(campaign, facts)
+    judge(before, {0, 1}, script, facts)
+    judge(after, {0}, script, facts)
+    judge(before, {2}, person, facts)
+    by_default = queries.compare(checkpoint=child, parent=parent, constraint_set=approved)
+    assert (by_default.kinds, by_default.rejected.before) == (("script", "model"), 2)  # people judged one side only
+    judge(after, set(), person, facts)
+    by_people = queries.compare(checkpoint=child, parent=parent, constraint_set=approved)
+    assert (by_people.kinds, by_people.rejected.before) == (("person", "external"), 1)
+    assert by_people.after.judges == {"person": 3}
 
 
 def test_compare_leaves_training_batches_out_and_takes_the_latest_judged_one(

@@ -139,10 +139,65 @@ def test_build_with_options(campaign: Campaign, admin: User) -> None:
     output = factories.output(campaign)
     for _ in range(2):
         factories.judgment(output, annotator=factories.user(kind="script"))
-    assert built(campaign, admin, options={"min_judgments": 2}).manifest["counts"]["rows"] == 1
+    everyone = {"min_judgments": 2, "kinds": ["person", "script"]}
+    assert built(campaign, admin, options=everyone).manifest["counts"]["rows"] == 1
     dataset = built(campaign, admin, options={"kinds": ["script"], "holdout": 0.5})
     assert dataset.manifest["counts"]["judgments_by_kind"] == {"person": 0, "script": 2, "model": 0, "external": 0}
     assert "No person" in " ".join(dataset.manifest["warnings"])
+
+
+def test_build_counts_people_unless_programs_are_asked_for(campaign: Campaign, admin: User) -> None:
+    output = factories.output(campaign, f"{TEXT} Both.")
+    for kind in ("script", "model", "external"):
+        factories.judgment(output, annotator=factories.user(kind=kind))
+    factories.judgment(output, "nothing_wrong")
+    dataset = built(campaign, admin)
+    assert dataset.options["kinds"] == ["person", "external"]
+    assert dataset.manifest["counts"]["left_out"]["disputed"] == 1
+    assert dataset.manifest["counts"]["judgments_by_kind"] == {"person": 7, "script": 0, "model": 0, "external": 0}
+    left_out = dataset.manifest["counts"]["judgments_left_out_by_kind"]
+    assert left_out == {"person": 0, "script": 1, "model": 1, "external": 0}
+    assert "left out by whose they are: script 1, model 1" in " ".join(dataset.manifest["warnings"])
+
+
+def test_build_of_programs_only_says_how_to_count_them(admin: User) -> None:
+    campaign = factories.campaign(by=admin)
+    factories.judgment(factories.output(campaign), annotator=factories.user(kind="script"))
+    made = actions.build(dataset_id=request(campaign, admin).pk, clock=clock)
+    assert made.state == "failed"
+    assert "script 1. Ask for them" in made.reason
+
+
+def test_build_never_exports_gold(campaign: Campaign, admin: User) -> None:
+    gold = factories.output(campaign, f"{TEXT} Planted.", batch=factories.batch(campaign, purpose="gold"))
+    span = {"start": 22, "end": 36, "critique": "says a date the source does not give"}
+    factories.judgment(gold, annotator=factories.user("gold/key", kind="external"), violations=[span])
+    factories.judgment(gold, violations=[span])
+    for options in ({}, {"kinds": ["person", "script", "model", "external"]}):
+        dataset = built(campaign, admin, options=options)
+        assert dataset.manifest["counts"]["judged_outputs"] == 7
+        assert not any("Planted" in row["completion"] for row in read(dataset))
+
+
+def test_build_never_exports_what_was_withdrawn(campaign: Campaign, admin: User) -> None:
+    """Withdrawing takes the judgment away; of a changed mind, the revision before it counts again."""
+    gone = factories.judgment(factories.output(campaign, f"{TEXT} Gone."))
+    first = factories.judgment(factories.output(campaign, f"{TEXT} Back."), "nothing_wrong")
+    second = factories.judgment(first.output, annotator=first.annotator, revision=2, is_current=False)
+    for judgment in (gone, second):
+        Judgment.objects.filter(pk=judgment.pk).update(is_current=False, withdrawn_at=NOW)
+    dataset = built(campaign, admin)
+    assert dataset.manifest["counts"]["judged_outputs"] == 8
+    assert [row["label"] for row in read(dataset) if "Back." in row["completion"]] == [True]
+    assert not any("Gone." in row["completion"] for row in read(dataset))
+
+
+def test_build_is_of_the_moment_of_its_request(campaign: Campaign, admin: User) -> None:
+    """What is withdrawn later stays in the version, as what is judged later stays out: building again is the same."""
+    made = request(campaign, admin)
+    Judgment.objects.filter(verdict="nothing_wrong").update(is_current=False, withdrawn_at=NOW + timedelta(seconds=5))
+    dataset = actions.build(dataset_id=made.pk, clock=clock)
+    assert dataset.manifest["counts"]["rows"] == 7
 
 
 @pytest.mark.parametrize(
