@@ -5,8 +5,10 @@ import { countBefore, indexAt, snap } from "./tokens.js";
 
 export class Cursor extends EventTarget {
   #anchor = null; // what stays selected while the other side moves
+  #column = null; // where lines are walked up and down, as long as nothing else is done
 
-  // `lineOf(word, direction)` finds the word above or below; `isWhole(span)` says whether a span can be marked.
+  // `lineOf(index, direction, column)` finds the word above or below: { index, column }; `isWhole(span)` says whether a
+  // span can be marked.
   constructor(tokens, { lineOf, isWhole }) {
     super();
     Object.assign(this, { tokens, lineOf, isWhole, place: null, selection: null, side: "end", edge: null });
@@ -28,15 +30,12 @@ export class Cursor extends EventTarget {
 
   line(direction, { isExtending = false } = {}) {
     if (!this.words.length) return;
-    if (this.edge) {
-      const word = this.#lineFrom(this.#edgeUnit - (this.edge.side === "end" ? 1 : 0), direction);
-      this.#moveEdge(word[this.edge.side]);
-    } else if (isExtending) {
-      this.#extendTo(direction);
-    } else {
-      // The first arrow only shows the cursor.
-      this.#go(this.place ? this.#lineFrom(this.place.start, direction) : this.words[0]);
-    }
+    const { index, column } = this.lineOf(this.#wordAtHead(), direction, this.#column);
+    const word = this.words[index];
+    if (this.edge) this.#moveEdge(word[this.edge.side]);
+    else if (isExtending) this.#extendTo(word);
+    else this.#go(this.place ? word : this.words[0]); // the first arrow only shows the cursor
+    this.#column = column;
   }
 
   sentence(by) {
@@ -126,10 +125,9 @@ export class Cursor extends EventTarget {
       this.edge.span = wanted;
       this.isByPointer = isByPointer;
       this.dispatchEvent(new CustomEvent("edge", { detail: { id, side, span: wanted } }));
-    } else if (this.#mark(wanted, side, isByPointer, this.edge)) {
-      this.edge.span = wanted;
+    } else if (this.#mark(wanted, side, isByPointer, { ...this.edge, span: wanted })) {
       this.#anchor = this.#lastOf(wanted, side);
-      this.place = this.#wordAtHead();
+      this.place = this.words[this.#wordAtHead()];
     }
   }
 
@@ -175,10 +173,8 @@ export class Cursor extends EventTarget {
     this.#reach(this.#anchor[side], side, isExact);
   }
 
-  #extendTo(direction) {
-    const from = this.selection ? this.#wordAtHead() : (this.place ?? this.words[0]);
-    if (!this.selection || !this.#anchor) this.#anchor = from;
-    const word = this.#lineFrom(from.start, direction);
+  #extendTo(word) {
+    if (!this.selection || !this.#anchor) this.#anchor = this.place ?? this.words[0];
     const side = word.end > this.#anchor.start ? "end" : "start";
     this.#reach(word[side], side);
   }
@@ -192,7 +188,7 @@ export class Cursor extends EventTarget {
         : { start: Math.min(unit, anchor.start), end: anchor.end };
     if (!this.#mark(span, side)) return;
     this.#anchor = anchor;
-    this.place = isExact ? this.#lastOf(span, side === "end" ? "start" : "end") : this.#wordAtHead();
+    this.place = isExact ? this.#lastOf(span, side === "end" ? "start" : "end") : this.words[this.#wordAtHead()];
   }
 
   // The anchor's part that single characters grow from.
@@ -205,13 +201,13 @@ export class Cursor extends EventTarget {
     return side === "end" ? { start, end: this.tokens.after(start) } : { start: this.tokens.before(end), end };
   }
 
+  // The index of the word where the edge, the selection or the cursor moves on.
   #wordAtHead() {
-    const unit = this.side === "end" ? this.selection.end - 1 : this.selection.start;
-    return this.words[indexAt(this.words, unit)];
-  }
-
-  #lineFrom(unit, direction) {
-    return this.words[this.lineOf(indexAt(this.words, Math.max(unit, 0)), direction)];
+    const { edge, selection, side, place } = this;
+    const span = edge?.span ?? selection ?? place;
+    if (!span) return 0;
+    const isEnd = (edge?.side ?? (selection ? side : "start")) === "end";
+    return indexAt(this.words, isEnd ? span.end - 1 : span.start);
   }
 
   #go(place, { isByPointer = false } = {}) {
@@ -234,6 +230,7 @@ export class Cursor extends EventTarget {
 
   #changed(isByPointer) {
     this.isByPointer = isByPointer;
+    this.#column = null;
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -2,6 +2,7 @@
 // click a mark to pick it.
 
 const SETTLED_MS = 250;
+const DRAGGED_PX = 8;
 
 // Returns what ends a begun click-and-click: keys and tags do.
 export function listen(reader, signal) {
@@ -9,10 +10,11 @@ export function listen(reader, signal) {
   let isWaiting = false; // a first click was made, the next one selects
   let isDragging = false;
   let wasDragged = false;
+  let from = null; // where the drag began
   let timer = 0;
 
   const pick = (event) => {
-    const span = selected(reader);
+    const span = selected(reader) ?? under(event);
     if (span === false) reader.refuse();
     if (!span) return false;
     const { selection } = reader.cursor;
@@ -24,7 +26,21 @@ export function listen(reader, signal) {
     }
     return true;
   };
-  const on = (target, type, does) => target.addEventListener(type, does, { signal });
+  // A short drag, from the middle of one character to the middle of the next: to the browser, nothing lies between.
+  const moved = ({ clientX, clientY }) => Math.hypot(clientX - from.x, clientY - from.y);
+  const under = (event) => {
+    if (!from || event.shiftKey || event.altKey || !(moved(event) >= DRAGGED_PX)) return null;
+    const ends = [unitAt(reader, from.x, from.y), unitAt(reader, event.clientX, event.clientY)];
+    const units = ends.sort((a, b) => a - b);
+    return units[0] < 0 ? null : { start: units[0], end: units[1] + 1 };
+  };
+  const on = (target, type, does, options) => target.addEventListener(type, does, { signal, ...options });
+
+  const begin = ({ clientX, clientY }) => {
+    from = { x: clientX, y: clientY };
+    isDragging = false;
+  };
+  on(document, "pointerdown", begin, { capture: true });
 
   on(root, "pointerdown", (event) => {
     wasDragged = false;
@@ -40,8 +56,10 @@ export function listen(reader, signal) {
 
   on(document, "pointerup", (event) => {
     if (event.pointerType !== "mouse" || event.button !== 0) return;
+    // A click elsewhere is no drag, whatever the browser still has selected.
+    const isOurs = isDragging || !from || moved(event) >= DRAGGED_PX;
     isDragging = false;
-    if (!pick(event)) return;
+    if (!isOurs || !pick(event)) return;
     wasDragged = root.contains(event.target);
     getSelection().removeAllRanges(); // painted by us from here on
   });
@@ -58,7 +76,7 @@ export function listen(reader, signal) {
       wasDragged = false;
       return;
     }
-    const unit = reader.map.unitAt(event.clientX, event.clientY, (at) => reader.tokens.characterAt(at));
+    const unit = unitAt(reader, event.clientX, event.clientY);
     const marked = unit < 0 ? undefined : reader.markedAt(unit);
     if (unit < 0) {
       isWaiting = false;
@@ -75,6 +93,8 @@ export function listen(reader, signal) {
     isWaiting = false;
   };
 }
+
+const unitAt = ({ map, tokens }, x, y) => map.unitAt(x, y, (at) => tokens.characterAt(at));
 
 // The browser's own selection inside the text: a span, null, or false when the text does not say what is selected.
 function selected({ map, root }) {

@@ -52,7 +52,7 @@ export class Reader {
     this.tokens = new Tokens(this.map, language);
     this.painter = makePainter(this.map);
     this.cursor = new Cursor(this.tokens, {
-      lineOf: (word, direction) => nearestInLine(this.map, this.tokens.words, word, direction),
+      lineOf: (...from) => nearestInLine(this.map, this.tokens.words, ...from),
       isWhole: (span) => this.map.isWhole(span),
     });
     this.cursor.addEventListener("change", () => this.#moved());
@@ -65,6 +65,13 @@ export class Reader {
     this.#current = null;
     this.endClick?.();
     this.handles.hide();
+    this.#prepare(this.tokens);
+  }
+
+  // Words of a long text take a while to find: best before the first key asks for them.
+  #prepare(tokens) {
+    if (!globalThis.requestIdleCallback) return;
+    requestIdleCallback(() => tokens === this.tokens && tokens.words);
   }
 
   dispose() {
