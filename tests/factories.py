@@ -114,6 +114,35 @@ def output(
     return made
 
 
+def outputs(
+    campaign: Campaign,
+    *texts: str,
+    prompt: Prompt | str = "",
+    is_queued: bool = True,
+    is_gold: bool = False,
+    model: str = "secret-model-7b",
+) -> list[Output]:
+    """Outputs of a batch of their own, stored at once; in the queue in the order that their ids make by chance."""
+    asked = prompt if isinstance(prompt, Prompt) else globals()["prompt"](campaign, prompt)
+    made_in = batch(campaign, new_count=len(texts), **({"purpose": "gold"} if is_gold else {}))
+    made = Output.objects.bulk_create(
+        Output(
+            campaign=campaign,
+            batch=made_in,
+            prompt=asked,
+            text=text,
+            text_sha256=_sha256(text),
+            content_key=_sha256(f"{made_in.pk}:{number}:{text}"),
+            model=model,
+            created_at=NOW,
+        )
+        for number, text in enumerate(texts)
+    )
+    if is_queued:
+        queue.enqueue(campaign=campaign, output_ids=[output.pk for output in made], now=NOW, is_gold=is_gold)
+    return made
+
+
 def judgment(
     output: Output,
     verdict: str = "rejected",

@@ -1,3 +1,4 @@
+import secrets
 from datetime import timedelta
 from uuid import uuid4
 
@@ -108,16 +109,18 @@ def test_lease_next_needs_an_active_campaign(state: str) -> None:
     campaign = rows.campaign()
     rows.outputs(campaign, "one")
     ada = rows.person("ada", campaign=campaign)
-    stale = type(campaign).objects.get()
+    stale = type(campaign).objects.get()  # as a request sees it that began before
     campaign.state = state
     campaign.save()
-    with pytest.raises(actions.CampaignNotActive, match=state):
-        actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
-    assert actions.lease_next(campaign=stale, annotator=ada, now=NOW) is None
+    for seen in (campaign, stale):
+        with pytest.raises(actions.CampaignNotActive, match=state) as caught:
+            actions.lease_next(campaign=seen, annotator=ada, now=NOW)
+        assert caught.value.state == state
+    assert QueueItem.objects.get().taken_count == 0
 
 
 def test_lease_next_statements_do_not_grow_with_the_queue() -> None:
-    campaign = rows.campaign()
+    campaign = rows.campaign(order="breadth", overlap=2)
     ada = rows.person("ada", campaign=campaign)
     counts = []
     for size in (1, 200):
@@ -126,8 +129,84 @@ def test_lease_next_statements_do_not_grow_with_the_queue() -> None:
             lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
         counts.append(len(statements(captured)))
         assert lease is not None
+        with CaptureQueriesContext(connection) as captured:
+            again = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+        counts.append(len(statements(captured)))
+        assert again is not None and again.token == lease.token
         actions.skip(token=lease.token, annotator=ada, reason="", now=NOW)
-    assert counts[0] == counts[1] <= 4
+    assert max(counts) <= 3
+
+
+def test_lease_next_depth_first_finishes_an_output_before_the_next() -> None:
+    assert taken_in_turn(order="depth") == [0, 1, 2] * 6
+
+
+def test_lease_next_breadth_first_gives_every_output_one_before_any_gets_two() -> None:
+    assert taken_in_turn(order="breadth") == [0] * 6 + [1] * 6 + [2] * 6
+
+
+def taken_in_turn(*, order: str) -> list[int]:
+    """How often each output was taken already when it was handed out; three people in turns, six outputs, overlap 3."""
+    campaign = rows.campaign(overlap=3, order=order)
+    rows.outputs(campaign, *(f"text {number}" for number in range(6)))
+    people = [rows.person(name, campaign=campaign) for name in ("ada", "bo", "cy")]
+    before = []
+    for turn in range(18):
+        lease = actions.lease_next(campaign=campaign, annotator=people[turn % 3], now=NOW)
+        if lease is None:  # what is left was theirs already
+            continue
+        before.append(QueueItem.objects.get(pk=lease.output_id).taken_count - 1)
+        judge(lease, people[turn % 3])
+    return before
+
+
+def judge(lease: Lease, annotator: User) -> None:
+    judgment_actions.submit(
+        token=lease.token, annotator=annotator, verdict="nothing_wrong", violations=[], idempotency_key=uuid4(), now=NOW
+    )
+
+
+def test_lease_next_gives_gold_in_its_turns_to_everybody_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a share of 25 in 100, a draw below 25 is gold's turn, while there is gold that one has not judged."""
+    campaign = rows.campaign(gold_share=25)
+    plain = {output.pk for output in rows.outputs(campaign, *(f"text {number}" for number in range(20)))}
+    known = {output.pk for output in rows.outputs(campaign, "known", "known too", is_gold=True)}
+    for name in ("ada", "bo"):
+        annotator = rows.person(name, campaign=campaign)
+        given = []
+        for draw in (99, 24, 25, 0, 0):
+            monkeypatch.setattr(secrets, "randbelow", lambda _, draw=draw: draw)
+            lease = actions.lease_next(campaign=campaign, annotator=annotator, now=NOW)
+            assert lease is not None
+            judge(lease, annotator)
+            given.append(lease.output_id)
+        assert set(given[1::2]) == known
+        assert set(given[0::2]) <= plain and len(set(given)) == 5
+
+
+def test_lease_next_keeps_to_the_share_of_gold() -> None:
+    campaign = rows.campaign(gold_share=30)
+    rows.outputs(campaign, *(f"text {number}" for number in range(200)))
+    known = {
+        output.pk for output in rows.outputs(campaign, *(f"known {number}" for number in range(200)), is_gold=True)
+    }
+    ada = rows.person("ada", campaign=campaign)
+    given = []
+    for _ in range(200):
+        lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+        assert lease is not None
+        given.append(lease.output_id in known)
+        judge(lease, ada)
+    assert 30 <= sum(given) <= 90  # 60 expected, standard deviation 6.5: not once in a million runs
+
+
+def test_gold_has_slots_for_everybody_whatever_the_overlap() -> None:
+    campaign = rows.campaign(gold_share=100)
+    rows.outputs(campaign, "known", is_gold=True)
+    people = [rows.person(f"person{number}", campaign=campaign) for number in range(5)]
+    actions.set_overlap(campaign=campaign, overlap=2)
+    assert all(actions.lease_next(campaign=campaign, annotator=person, now=NOW) for person in people)
+    assert QueueItem.objects.get().shelf.is_gold
 
 
 def test_skip_frees_the_slot_and_never_returns() -> None:
@@ -253,3 +332,120 @@ def test_left_counts_what_i_could_be_given_and_stops_counting() -> None:
     assert queries.left(campaign=campaign, annotator=ada) == 5
     assert queries.left(campaign=campaign, annotator=bo) == 6
     assert queries.left(campaign=campaign, annotator=bo, at_most=4) == 4
+
+
+def test_release_by_a_page_that_closes_leaves_what_another_renewed() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    again = actions.lease_next(campaign=campaign, annotator=ada, now=NOW + timedelta(seconds=5))
+    assert again is not None
+    actions.release(token=lease.token, annotator=ada, now=NOW, seen_until=lease.expires_at)
+    assert Lease.objects.get().state == "open"
+    for _ in range(2):
+        actions.release(token=lease.token, annotator=ada, now=NOW, seen_until=again.expires_at)
+        assert Lease.objects.get().state == "released"
+        assert QueueItem.objects.get().taken_count == 0
+
+
+def test_release_who_may_not() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one")
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease is not None
+    with pytest.raises(NotFound):
+        actions.release(token=lease.token, annotator=bo, now=NOW)
+    assert Lease.objects.get().state == "open"
+
+
+def test_renew_held_renews_ones_own_open_leases_and_no_others() -> None:
+    campaign = rows.campaign()
+    rows.outputs(campaign, "one", "two", "three")
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    hers = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    his = actions.lease_next(campaign=campaign, annotator=bo, now=NOW)
+    assert hers and his
+    closed = actions.lease_next(campaign=campaign, annotator=ada, now=NOW, besides=[hers.token])
+    assert closed
+    actions.release(token=closed.token, annotator=ada, now=NOW)
+    later = NOW + timedelta(minutes=10)
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as captured:
+            until = actions.renew_held(tokens=[hers.token, his.token, closed.token], annotator=ada, now=later)
+        assert until == {hers.token: later + timedelta(minutes=60)}
+        assert len(statements(captured)) == 1
+    his.refresh_from_db()
+    assert his.expires_at == NOW + timedelta(minutes=60)
+
+
+def test_lease_output_takes_what_was_skipped_and_counts_it() -> None:
+    campaign = rows.campaign()
+    (output,) = rows.outputs(campaign, "one")
+    rae = rows.person("rae", campaign=campaign, role="reviewer")
+    skipped = actions.lease_next(campaign=campaign, annotator=rae, now=NOW)
+    assert skipped
+    actions.skip(token=skipped.token, annotator=rae, reason="", now=NOW)
+    for _ in range(2):
+        lease = actions.lease_output(campaign=campaign, annotator=rae, output_id=output.pk, now=NOW)
+        assert (lease.pk, lease.state, lease.skip_reason) == (skipped.pk, "open", "")
+        assert QueueItem.objects.get().taken_count == 1
+    judge(lease, rae)
+    with pytest.raises(actions.NoSlot):
+        actions.lease_output(campaign=campaign, annotator=rae, output_id=output.pk, now=NOW)
+
+
+def test_lease_output_who_may_not() -> None:
+    campaign, other = rows.campaign(), rows.campaign("other")
+    (output,) = rows.outputs(campaign, "one")
+    (foreign,) = rows.outputs(other, "one")
+    with pytest.raises(NotAllowed):
+        actions.lease_output(campaign=campaign, annotator=rows.person("eve"), output_id=output.pk, now=NOW)
+    ada = rows.person("ada", campaign=campaign)
+    with pytest.raises(NotFound):
+        actions.lease_output(campaign=campaign, annotator=ada, output_id=foreign.pk, now=NOW)
+    bo = rows.person("bo", campaign=campaign)
+    assert actions.lease_next(campaign=campaign, annotator=bo, now=NOW)
+    with pytest.raises(actions.NoSlot):
+        actions.lease_output(campaign=campaign, annotator=ada, output_id=output.pk, now=NOW)
+
+
+def test_set_aside_wants_no_more_than_is_there_or_on_its_way() -> None:
+    campaign = rows.campaign(overlap=3)
+    made = rows.outputs(campaign, "one", "two")
+    (known,) = rows.outputs(campaign, "known", is_gold=True)
+    ids = [output.pk for output in [*made, known]]
+    ada, bo = (rows.person(name, campaign=campaign) for name in ("ada", "bo"))
+    lease = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
+    assert lease
+    for changed in (2, 0):
+        assert actions.set_aside(campaign=campaign, output_ids=ids, by=bo, now=NOW, reason="not ours") == changed
+    assert sorted(QueueItem.objects.filter(pk__in=ids[:2]).values_list("overlap", flat=True)) == [0, 1]
+    assert actions.lease_next(campaign=campaign, annotator=bo, now=NOW) is None
+    judge(lease, ada)  # what is under way is finished
+    assert QueueItem.objects.get(pk=lease.output_id).judged_count == 1
+
+
+def test_set_aside_knows_only_its_own_campaign() -> None:
+    campaign, other = rows.campaign(), rows.campaign("other")
+    (foreign,) = rows.outputs(other, "one")
+    ada = rows.person("ada", campaign=campaign)
+    assert actions.set_aside(campaign=campaign, output_ids=[foreign.pk], by=ada, now=NOW) == 0
+    assert QueueItem.objects.get().overlap == 1
+
+
+def test_skipped_by_all_lists_what_no_annotator_is_left_for() -> None:
+    campaign = rows.campaign(overlap=2)
+    made = rows.outputs(campaign, "one", "two")
+    rows.person("rae", campaign=campaign, role="reviewer")
+    people = [rows.person(name, campaign=campaign) for name in ("ada", "bo")]
+    listed = queries.skipped_by_all(campaign=campaign)
+    for person in people:
+        assert not listed.all()
+        lease = actions.lease_output(campaign=campaign, annotator=person, output_id=made[0].pk, now=NOW)
+        actions.skip(token=lease.token, annotator=person, reason="", now=NOW)
+    assert [item.pk for item in listed.all()] == [made[0].pk]
+    rows.person("cy", campaign=campaign)  # somebody new may like it
+    assert not listed.all()

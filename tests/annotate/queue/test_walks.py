@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 
 from annotate.judgments import actions as judgment_actions
 from annotate.queue import actions, policy, sql
@@ -23,19 +25,46 @@ FAULTS = {
     "what comes back joins a round already passed": ("RETURN_SLOTS", "round = items.sealed", "round = 1"),
     "a raised overlap reopens in place": ("SET_OVERLAP", "WHEN items.reopens", "WHEN false"),
     "what arrives joins a sealed round": ("JOIN_SHELF", "sealed + 1", "GREATEST(sealed, 1)"),
-    "the cursor goes beyond what is free": ("TAKE_NEXT", "round, CASE", "round + 1, CASE"),
-    "a shelf is passed too far": ("TAKE_NEXT", "sealed + 1 AS round", "sealed + 3 AS round"),
-    "priority is turned round": ("TAKE_NEXT", "shelves.priority DESC", "shelves.priority ASC"),
-    "skipped outputs are given again": ("TAKE_NEXT", "IN ('expired', 'released')", "IN ('expired', 'skipped')"),
+    "the cursor goes beyond what is free": ("LEASE_NEXT", "free_round, CASE", "free_round + 1, CASE"),
+    "a shelf is passed too far": ("LEASE_NEXT", "sealed + 1 AS round, ", "sealed + 3 AS round, "),
+    "priority is turned round": ("LEASE_NEXT", "shelves.priority DESC", "shelves.priority ASC"),
+    "what came back waits": ("LEASE_NEXT", "shelves.is_front DESC", "shelves.is_front ASC"),
+    "skipped outputs are given again": ("LEASE_NEXT", "IN ('expired', 'released')", "IN ('expired', 'skipped')"),
     "a slot is not returned": ("RETURN_SLOTS", "item.taken_count - items.returned", "item.taken_count"),
-    "a paused campaign goes on": ("TAKE_NEXT", "state = 'active'", "state <> 'closed'"),
+    "a paused campaign goes on": ("LEASE_NEXT", "state = 'active'", "state <> 'closed'"),
+    "what the page holds is given again": ("LEASE_NEXT", "token <> ALL(%(besides)s::uuid[])", "true"),
+    "the unfinished is not renewed": ("LEASE_NEXT", "SET expires_at = %(expires_at)s", "SET expires_at = expires_at"),
+    "the last begun comes first": ("LEASE_NEXT", "ORDER BY leased_at, id", "ORDER BY leased_at DESC, id DESC"),
+    "a third is leased": ("LEASE_NEXT", "< %(at_most)s", "<= %(at_most)s"),
+    "breadth first is depth first": ("LEASE_NEXT", "%(is_breadth_first)s AND", "false AND"),
+    "depth first is breadth first": ("LEASE_NEXT", "%(is_breadth_first)s AND", "true AND"),
+    "what is wanted again joins a sealed round": (
+        "LEASE_NEXT",
+        "sealed + 1 AS round FROM held",
+        "sealed AS round FROM held",
+    ),
+    "what is wanted again joins the round just entered": ("LEASE_NEXT", "entered.sealed + 1", "entered.sealed"),
+    "what is full is put behind": ("LEASE_NEXT", "item.taken_count + 1 < item.overlap", "true"),
+    "gold is put behind": ("LEASE_NEXT", "is_wanted_again AND NOT shelves.is_gold", "is_wanted_again"),
+    "gold has every turn": ("LEASE_NEXT", "(%(is_gold_turn)s OR NOT shelf.is_gold)", "true"),
+    "gold has no turn": ("LEASE_NEXT", "(%(is_gold_turn)s OR NOT shelf.is_gold)", "NOT shelf.is_gold"),
+    "gold comes last": ("LEASE_NEXT", "shelves.is_gold DESC, shelves.priority", "shelves.is_gold, shelves.priority"),
+    "gold joins the others": ("JOIN_SHELF", "is_gold = %(is_gold)s", "NOT is_gold"),
+    "gold comes back among the others": ("RETURN_SLOTS", "front.is_gold = shelf.is_gold", "NOT front.is_gold"),
+    "gold has the campaign's overlap": ("SET_OVERLAP", "AND NOT shelf.is_gold", ""),
+    "gold is counted as left": ("COUNT_FREE", "AND NOT shelf.is_gold", ""),
+    "others' leases are renewed": ("RENEW_HELD", "AND lease.annotator_id = %(annotator)s", ""),
+    "closed leases are renewed": ("RENEW_HELD", "AND lease.state = 'open'", ""),
+    "one output is leased beyond its overlap": ("LEASE_OUTPUT", "AND taken_count < overlap", ""),
+    "one's own open output is refused": ("LEASE_OUTPUT", "mine WHERE state = 'open'", "mine WHERE false"),
+    "what was submitted is leased again": ("LEASE_OUTPUT", "('open', 'submitted')", "('open')"),
 }
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("seed", range(8))
-def test_everybody_is_offered_what_is_free_and_nothing_else(seed: int) -> None:
-    Walk(seed=seed).run(steps=150)
+@pytest.mark.parametrize("seed", range(12))
+def test_everybody_is_offered_what_comes_next_and_nothing_else(seed: int) -> None:
+    Walk(seed=seed, order=("depth", "breadth")[seed % 2]).run(steps=150)
 
 
 @pytest.mark.django_db
@@ -52,6 +81,26 @@ def test_walks_find_a_planted_fault(fault: str, monkeypatch: pytest.MonkeyPatch)
         except (AssertionError, IntegrityError):  # the model or a constraint found it
             return
     pytest.fail("no walk found the fault")
+
+
+ROW_FAULTS: dict[str, dict[str, Any]] = {
+    "slots": {"judged_count": F("judged_count") + 1},
+    "skips": {"skip_count": F("skip_count") + 1},
+    "gold is for everybody": {"overlap": 40},
+    "gold among the others": {"shelf": "plain"},
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("promise", ROW_FAULTS)
+def test_walks_find_a_row_that_breaks_a_promise(promise: str) -> None:
+    walk = Walk(seed=0)
+    walk.run(steps=60)
+    plain = Shelf.objects.filter(campaign=walk.campaign, is_gold=False).first()
+    values = {name: plain if value == "plain" else value for name, value in ROW_FAULTS[promise].items()}
+    QueueItem.objects.filter(pk=min(walk.gold)).update(**values)
+    with pytest.raises(AssertionError, match=promise):
+        walk.check_rows()
 
 
 @pytest.mark.django_db
@@ -106,7 +155,7 @@ def test_what_an_import_has_not_committed_is_found_afterwards(monkeypatch: pytes
 @pytest.mark.django_db(transaction=True)
 def test_a_cursor_that_enters_a_round_too_far_would_miss_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above can fail."""
-    monkeypatch.setattr(sql, "TAKE_NEXT", sql.TAKE_NEXT.replace("WHEN round > sealed", "WHEN false"))
+    monkeypatch.setattr(sql, "LEASE_NEXT", sql.LEASE_NEXT.replace("WHEN free_round > sealed", "WHEN false"))
     assert len(offered_beside_an_import(monkeypatch)) == 1
 
 
