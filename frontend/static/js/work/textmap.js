@@ -1,14 +1,16 @@
 // Between the text nodes of an element and places in a text, in UTF-16 units.
 //
 // Without `runs` the element's text is the text. With them it shows parts of `text`: each run is {node, start, length},
-// and text nodes in no run show something that the text does not say.
+// and text nodes in no run show something that the text does not say. A run that is a stand-in ({..., isStandIn: true})
+// shows other characters for those of the text; a span may run over it, and begins or ends beside it or has it whole.
 
 export class TextMap {
   constructor(root, { text, runs } = {}) {
     this.root = root;
     this.isWholeText = !runs;
     this.text = text ?? root.textContent;
-    this.base = runs ? [...runs].sort((a, b) => a.start - b.start) : wholeRuns(root);
+    this.base = runs ? runs.filter(({ isStandIn }) => !isStandIn).sort((a, b) => a.start - b.start) : wholeRuns(root);
+    this.standIns = new Map((runs ?? []).filter(({ isStandIn }) => isStandIn).map((run) => [run.node, run]));
     this.refresh();
     this.cuts = this.isWholeText ? cutsOf(this.base) : [];
   }
@@ -40,17 +42,22 @@ export class TextMap {
     const from = this.#nodeAt(range.startContainer, range.startOffset, true);
     const to = this.#nodeAt(range.endContainer, range.endOffset, false);
     const parts = [];
+    let isSaid = false;
     for (let index = from.index; index <= to.index; index++) {
       const node = this.nodes[index];
       const first = index === from.index ? from.offset : 0;
       const last = index === to.index ? to.offset : node.length;
       if (first >= last) continue;
       const run = this.byNode.get(node);
+      const standIn = this.standIns.get(node);
+      isSaid ||= Boolean(run);
       if (run) parts.push([run.start + first, run.start + last]);
+      else if (standIn) parts.push([standIn.start, standIn.start + standIn.length]);
       else if (node.data.slice(first, last).trim()) return false;
       if (this.isWholeText && parts.length && index < to.index) index = to.index - 1; // nothing between can be amiss
     }
     if (!parts.length) return null;
+    if (!isSaid) return false;
     const isInOrder = parts.every(([start], index) => index === 0 || start >= parts[index - 1][1]);
     return isInOrder && { start: parts[0][0], end: parts.at(-1)[1] };
   }
