@@ -1,6 +1,6 @@
 // The Keys page: a key is chosen by pressing it. Without this module it is written.
 
-import { namesOf } from "./work/keymap.js";
+import { namesOf, shown } from "./work/keymap.js";
 
 const said = document.getElementById("key-said");
 let listening = null; // the row that waits for a key
@@ -41,9 +41,9 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   event.stopPropagation();
   const { says } = listening.dataset;
-  listening.querySelector("input").value = name;
+  listening.querySelector("input").value = shown(name);
   stop();
-  say(`${name} is for “${says}” when you save.`);
+  say(`${shown(name)} is for “${says}” when you save.`);
 }, { capture: true });
 
 function say(text) {

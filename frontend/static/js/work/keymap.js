@@ -1,7 +1,6 @@
 // Which key asks for what. The actions and their usual keys come from the server (annotate/accounts/keys.py).
 
-// Without a free digit, letters; "q" and "w" last, since some layouts print no letter there.
-const FREE_KEYS = "1234567890abcdefghijklmnoprstuvxyzqw";
+const FREE_KEYS = "1234567890abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const HELD = new Set(["Shift", "Control", "Alt", "Meta", "AltGraph", "CapsLock", "Fn", "NumLock"]);
 const UNFINISHED = new Set(["Dead", "Process", "Compose", "Unidentified"]);
 const isMac = /^(Mac|iP)/.test(navigator.platform);
@@ -72,8 +71,8 @@ const isLatin = (key) => /^\p{Script=Latin}$/u.test(key);
 // a Latin letter on keyboards of other scripts, a digit where digits need Shift or are written otherwise.
 function charactersOf(event) {
   const { key, code = "", shiftKey } = event;
-  if (key.length > 2 || (key.length === 2 && key.codePointAt(0) < 0x10000)) return [key];
-  const typed = withoutCapsLock(event);
+  if (/^[A-Z]\w+$/.test(key)) return [key]; // "Delete"
+  const typed = cased(event);
   if (event.getModifierState?.("AltGraph")) return [typed];
   const [, letter, digit] = /^(?:Key([A-Z])|Digit(\d))$/.exec(code) ?? [];
   if (letter && isLetterOfAnotherScript(key)) return [typed, shiftKey ? letter : letter.toLowerCase()];
@@ -83,10 +82,12 @@ function charactersOf(event) {
 
 const isLetterOfAnotherScript = (key) => /^[\p{L}\p{M}]+$/u.test(key) && !isLatin(key);
 
-function withoutCapsLock(event) {
+// Shift decides between "m" and "M", whatever Caps Lock and Command do to them.
+function cased(event) {
   const { key, shiftKey } = event;
-  if (!event.getModifierState?.("CapsLock") || !isLetter(key)) return key;
-  return shiftKey ? key.toUpperCase() : key.toLowerCase();
+  if (!isLetter(key)) return key;
+  if (shiftKey) return key.toUpperCase();
+  return event.getModifierState?.("CapsLock") ? key.toLowerCase() : key;
 }
 
 const SHOWN = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓" };
