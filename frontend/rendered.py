@@ -27,8 +27,9 @@ BLOCKS = ("p", "ul", "ol", "li", "blockquote", "thead", "tbody", "tr", "pre", "c
 SPANS = {name: format_html('<span class="md-{}">', name) for name in ("link", "address", "image", "number")}
 SPAN_END = format_html("</{}>", "span")
 STARTS = {tag: format_html("<{}>", tag) for tag in (*INLINE, *BLOCKS)}
+TABLE = '<div class="md-table" tabindex="0" role="group" aria-label="{}"><table dir="auto">'
 ENDS = {tag: format_html("</{}>", tag) for tag in (*INLINE, *BLOCKS, "th", "td")}
-STARTS |= {tag: format_html('<{} dir="auto">', tag) for tag in ("p", "li", "blockquote")}
+STARTS |= {tag: format_html('<{} dir="auto">', tag) for tag in ("ul", "ol", "blockquote")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class _Page:
             "ordered_list_open": self.numbered,
             "ordered_list_close": self.numbered,
             "list_item_open": self.item,
-            "table_open": lambda _: self.put(format_html('<div class="md-table" tabindex="{}"><table>', 0)),
+            "table_open": lambda _: self.put(format_html(TABLE, "Table")),
             "table_close": lambda _: self.put(format_html("</table></{}>", "div")),
             "th_open": self.cell,
             "td_open": self.cell,
@@ -105,7 +106,7 @@ class _Page:
 
     def heading(self, token: Token) -> None:
         level = min(int(token.tag[1:]) + FIRST_HEADING - 1, LAST_HEADING)
-        self.put(format_html('<h{} dir="auto">' if token.nesting > 0 else "</h{}>", level))
+        self.put(format_html("<h{}>" if token.nesting > 0 else "</h{}>", level))
 
     def numbered(self, token: Token) -> None:
         if token.nesting > 0:
@@ -133,7 +134,7 @@ class _Page:
     def cell(self, token: Token) -> None:
         scope = format_html(' scope="{}"', "col") if token.tag == "th" else ""
         side = format_html(' class="md-{}"', token.info) if token.info else ""
-        self.put(format_html('<{}{}{} dir="auto">', token.tag, scope, side))
+        self.put(format_html("<{}{}{}>", token.tag, scope, side))
 
     def code(self, token: Token) -> None:
         self.put(format_html('<div class="{}">', "md-code"))
@@ -143,7 +144,7 @@ class _Page:
             self.put(format_html('<p class="{}">', "md-info"))
             self.show(label, at, at + len(label))
             self.put(ENDS["p"])
-        self.put(format_html('<pre><code dir="{}">', "auto"))
+        self.put(format_html("<pre><{}>", "code"))
         self.places = token.meta["places"]
         self.place(token.content.removesuffix("\n"), 0)
         self.put(format_html("</code></pre></{}>", "div"))

@@ -39,7 +39,7 @@ ELEMENTS = {
     *("table", "thead", "tbody", "tr", "th", "td"),
 }
 ATTRIBUTES = {
-    *("class", "dir", "scope", "tabindex", "data-name"),
+    *("class", "dir", "scope", "tabindex", "role", "aria-label", "data-name"),
     *("data-start", "data-end", "data-unmapped", "data-from", "data-to"),
 }
 
