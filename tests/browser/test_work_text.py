@@ -2,36 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
-from playwright.sync_api import Browser
 
-from tests.browser import work_text_page
-from tests.browser.work_text_page import Read, TextPage
+from tests.browser.work_text_page import Read, read
+
+__all__ = ["read"]
 
 BLOOM = "Bloom was released on 31 August 2018 by EMI. It was his third album and won the ARIA award."
-
-
-@pytest.fixture
-def read(browser: Browser) -> Iterator[Read]:
-    """Return `read(text, language="", output=None, **context)`: the text in a page of its own."""
-    contexts = []
-    wrong: list[str] = []
-
-    def open_it(text: str, *, language: str = "", output: str | None = None, **options: Any) -> TextPage:
-        context = browser.new_context(**work_text_page.context_of(options))
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(10_000)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        return work_text_page.show(page, text, language=language, output=output)
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 def test_words_by_arrows(read: Read) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlparse
 
-from playwright.sync_api import Page, Route
+import pytest
+from playwright.sync_api import Browser, Page, Route
 
 from annotate.accounts import keys
 from frontend import visible_text
@@ -196,5 +197,25 @@ def _pieces(text: str) -> str:
     )
 
 
-def context_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {"viewport": {"width": 900, "height": 700}, **options}
+@pytest.fixture
+def read(browser: Browser) -> Iterator[Read]:
+    """Return `read(text, language="", output=None, **context)`: the text in a page of its own."""
+    contexts = []
+    wrong: list[str] = []
+
+    def open_it(
+        text: str, *, language: str = "", output: str | None = None, without_highlights: bool = False, **options: Any
+    ) -> TextPage:
+        context = browser.new_context(**{"viewport": {"width": 900, "height": 700}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        if without_highlights:
+            page.add_init_script("delete window.Highlight")
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        return show(page, text, language=language, output=output)
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert wrong == []

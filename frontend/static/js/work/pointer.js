@@ -11,12 +11,13 @@ export function listen(reader, signal) {
   let isDragging = false;
   let wasDragged = false;
   let from = null; // where the drag began
+  let last = {}; // the last move: which keys are held
   let timer = 0;
 
   const pick = (event) => {
     const span = selected(reader) ?? under(event);
-    if (span === false) reader.refuse();
-    if (!span) return false;
+    if (span === null) return false;
+    if (span === false) return refuse();
     const { selection } = reader.cursor;
     const isExact = Boolean(event.shiftKey || event.altKey);
     const wanted = isExact ? span : reader.snapped(span);
@@ -24,6 +25,11 @@ export function listen(reader, signal) {
     if (wanted && (wanted.start !== selection?.start || wanted.end !== selection?.end)) {
       reader.cursor.select(wanted, { isExact: true, isByPointer: true });
     }
+    return true;
+  };
+  const refuse = () => {
+    if (reader.cursor.selection) reader.cursor.deselect();
+    if (!isDragging) reader.refuse();
     return true;
   };
   // A short drag, from the middle of one character to the middle of the next: to the browser, nothing lies between.
@@ -49,9 +55,8 @@ export function listen(reader, signal) {
     if (isDragging && event.shiftKey) getSelection().removeAllRanges();
   });
 
-  // What will be marked is shown while it is dragged over.
   on(document, "pointermove", (event) => {
-    if (isDragging && event.buttons === 1 && reader.painter.isLive) pick(event);
+    last = event;
   });
 
   on(document, "pointerup", (event) => {
@@ -64,9 +69,11 @@ export function listen(reader, signal) {
     getSelection().removeAllRanges(); // painted by us from here on
   });
 
-  // A finger selects by holding and dragging the browser's handles, which stay where they are.
+  // What will be marked is shown while it is dragged over. A finger selects by holding and dragging the browser's
+  // handles, which stay where they are.
   on(document, "selectionchange", () => {
     clearTimeout(timer);
+    if (isDragging && last.buttons === 1 && reader.painter.isLive) pick(last);
     if (isDragging || !matchMedia("(pointer: coarse)").matches) return;
     timer = setTimeout(() => pick({}), SETTLED_MS);
   });
