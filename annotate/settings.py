@@ -69,7 +69,7 @@ def _database(conninfo: str) -> dict[str, Any]:
         "PORT": parts.pop("port", ""),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": parts,
+        "OPTIONS": {**parts, "server_side_binding": True, "prepare_threshold": 5},
     }
 
 
@@ -103,6 +103,7 @@ INSTALLED_APPS = [
     "annotate.judgments",
     "annotate.quality",
     "annotate.constraints",
+    "annotate.verification",
     "training_bridge.exports",
     "training_bridge.runs",
     "training_bridge.evaluations",

@@ -1,0 +1,163 @@
+"""What doors read of verification. Every answer is bounded by the size of a round."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, QuerySet
+
+from annotate.accounts.models import User
+from annotate.campaigns.models import Campaign, Membership
+from annotate.constraints.models import Constraint
+from annotate.errors import NotFound
+from annotate.quality import agreement, gold
+from annotate.quality.judges import PEOPLE
+from annotate.queue import policy as queue_policy
+from annotate.queue import queries as queue_queries
+from annotate.verification import sql
+from annotate.verification.models import Answer, Round, Turn
+
+VIOLATED, NOT_VIOLATED, _ = Answer.Value.values
+
+
+@dataclass(kw_only=True, slots=True)
+class Shares:
+    """What was answered of some outputs. `share` leaves out who could not tell, and so does the interval (95 %)."""
+
+    outputs: int = 0
+    violated: int = 0
+    not_violated: int = 0
+    cannot_tell: int = 0
+
+    @property
+    def decided(self) -> int:
+        return self.violated + self.not_violated
+
+    @property
+    def share(self) -> float | None:
+        return self.violated / self.decided if self.decided else None
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Wilson's interval with the outputs as its trials: answers about one output are not independent."""
+        return None if self.share is None else gold.wilson(self.share * self.outputs, self.outputs)
+
+
+@dataclass(kw_only=True, slots=True)
+class Result:
+    """What a round says. `alpha` is Krippendorff's, of violated against not violated, None where it is undefined."""
+
+    tagged: Shares = field(default_factory=Shares)
+    random: Shares = field(default_factory=Shares)
+    alpha: float | None = None
+    compared: int = 0
+
+    @property
+    def answers(self) -> int:
+        return sum(each.decided + each.cannot_tell for each in (self.tagged, self.random))
+
+
+def rounds(*, constraint: Constraint) -> QuerySet[Round]:
+    """Return the rounds about a constraint, the newest first."""
+    return Round.objects.filter(constraint=constraint).select_related("created_by").order_by("-pk")
+
+
+def round_of(*, constraint: Constraint, round_id: int) -> Round:
+    """Return a round about this constraint. Raises NotFound."""
+    found = rounds(constraint=constraint).filter(pk=round_id).first()
+    if found is None:
+        raise NotFound("This constraint has no such round.")
+    return found
+
+
+def results(*, rounds: Sequence[Round], kinds: Collection[str] = PEOPLE) -> dict[int, Result]:
+    """Return what annotators of these kinds answered in each round. One statement.
+
+    Answers that came late and beyond the overlap count like others: they are opinions about the same question.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql.PATTERNS, {"rounds": [each.pk for each in rounds], "kinds": list(kinds)})
+        rows = cursor.fetchall()
+    return {each.pk: _result(row[1:] for row in rows if row[0] == each.pk) for each in rounds}
+
+
+def _result(patterns: Iterable[tuple[bool, int, int, int, int]]) -> Result:
+    found, nominal = Result(), agreement.Nominal()
+    for is_tagged, violated, not_violated, cannot_tell, outputs in patterns:
+        shares = found.tagged if is_tagged else found.random
+        shares.outputs += outputs if violated or not_violated else 0
+        shares.violated += violated * outputs
+        shares.not_violated += not_violated * outputs
+        shares.cannot_tell += cannot_tell * outputs
+        counts: Counter[Hashable] = Counter({VIOLATED: violated, NOT_VIOLATED: not_violated})
+        for _ in range(outputs):
+            nominal.add_counts(counts)
+    found.alpha, found.compared = nominal.alpha, nominal.units
+    return found
+
+
+def progress(*, rounds: Sequence[Round]) -> dict[int, int]:
+    """Return how many answers within the overlap each round has, of its outputs times the overlap."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT round_id, sum(answered_count) FROM verification_item WHERE round_id = ANY(%s) GROUP BY 1",
+            [[each.pk for each in rounds]],
+        )
+        found: dict[int, int] = dict(cursor.fetchall())
+    return {each.pk: found.get(each.pk, 0) for each in rounds}
+
+
+def held(*, token: uuid.UUID, annotator: User) -> QuerySet[Turn]:
+    """Return the turn with this token if it is the annotator's and they may still judge in its campaign."""
+    mine = Turn.objects.filter(token=token, annotator=annotator)
+    if queue_queries.is_trusted(annotator):
+        return mine
+    roles = queue_policy.JUDGING_ROLES
+    return mine.filter(
+        Exists(Membership.objects.filter(campaign=OuterRef("round__campaign"), user=annotator, role__in=roles))
+    )
+
+
+def shown_turns(*, ids: Collection[int]) -> list[Turn]:
+    """Return turns with all that is shown of them, in the order in which they are given out. One statement."""
+    turns = Turn.objects.filter(pk__in=ids).select_related("round", "item__output__prompt")
+    return list(turns.defer("item__output__meta").order_by("round", "place"))
+
+
+def prompt_shown(*, turn: Turn) -> str:
+    """Return which twin of the prompt the turn's holder sees: the campaign's stance where there is such a twin."""
+    has_twin = turn.stance in turn.item.output.prompt.twins
+    return turn.stance if has_twin else Campaign.Stance.AS_WRITTEN
+
+
+def shown_prompt(*, turn: Turn) -> tuple[str, list[dict[str, Any]]]:
+    """Return the text and the messages of the prompt as the turn's holder sees it."""
+    prompt = turn.item.output.prompt
+    twin: Mapping[str, Any] = prompt.twins.get(turn.stance) or {"text": prompt.text, "messages": prompt.messages}
+    return str(twin.get("text") or ""), list(twin.get("messages") or [])
+
+
+def last_answer(*, token: uuid.UUID, annotator: User) -> Answer | None:
+    """Return what the annotator said in this turn of theirs, unless they took it back."""
+    mine = held(token=token, annotator=annotator).values("pk")
+    return Answer.objects.filter(turn__in=mine, is_current=True).select_related("turn", "item__round").first()
+
+
+def left(*, campaign: Campaign, annotator: User) -> int:
+    """Return how many questions are left for the annotator besides those they hold."""
+    arguments = {"campaign": campaign.pk, "annotator": annotator.pk, "at_most": 10_000}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.COUNT_FREE, arguments)
+        return int(cursor.fetchone()[0])
+
+
+def with_work(*, campaign_ids: Sequence[int], annotator: User) -> set[int]:
+    """Return in which of the campaigns there is a question for the annotator. One statement for all of them."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.WITH_WORK, {"campaigns": list(campaign_ids), "annotator": annotator.pk})
+        return {campaign_id for (campaign_id,) in cursor.fetchall()}
