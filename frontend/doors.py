@@ -52,6 +52,7 @@ TABS = (
     Tab("outputs", "Outputs", "outputs", (ADMIN, REVIEWER, RESEARCHER)),
     Tab("tags", "Tags", "campaign-tags", EVERYONE),
     Tab("people", "People", "campaign-people", (ADMIN,)),
+    Tab("quality", "Quality", "quality", (ADMIN, REVIEWER)),
     Tab("constraints", "Constraints", "constraints", (ADMIN, REVIEWER, RESEARCHER)),
     Tab("datasets", "Datasets", "datasets", (ADMIN, RESEARCHER)),
     Tab("runs", "Runs", "runs", (ADMIN, RESEARCHER)),

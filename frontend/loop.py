@@ -9,6 +9,7 @@ from django.db.models import Model, QuerySet
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints.models import ConstraintSet
+from annotate.intake import queries as intake_queries
 from annotate.judgments.models import Judgment
 from frontend import doors
 from training_bridge.exports.models import DatasetVersion
@@ -46,7 +47,8 @@ def steps(*, campaign: Campaign, role: str) -> list[Step]:
 def _stations(campaign: Campaign) -> list[tuple[str, str, str, tuple[str, ...], QuerySet[Any]]]:
     admins, researchers = (doors.ADMIN,), (doors.ADMIN, doors.RESEARCHER)
     readers = (doors.ADMIN, doors.REVIEWER, doors.RESEARCHER)
-    judgments: QuerySet[Model] = Judgment.objects.filter(campaign=campaign)
+    gold = intake_queries.gold(campaign_id=campaign.pk)
+    judgments: QuerySet[Model] = Judgment.objects.filter(campaign=campaign).exclude(output__in=gold.values("pk"))
     return [
         (
             "Import outputs",

@@ -10,6 +10,7 @@ from django.urls import path
 from annotate.campaigns import queries as campaigns
 from annotate.campaigns.models import Campaign
 from frontend import doors, loop, progress
+from frontend.views import skipped
 
 
 @doors.campaign_page()
@@ -21,6 +22,8 @@ def overview(request: doors.Request, campaign: Campaign) -> HttpResponse:
     }
     if request.campaign_role != doors.ANNOTATOR:
         context |= _found(campaign)
+        if request.campaign_role in skipped.ROLES:
+            context["skipped_count"] = skipped.count(campaign=campaign)
         context["steps"] = loop.steps(campaign=campaign, role=request.campaign_role)
     return doors.render(request, "campaign.html", context, campaign=campaign, tab="overview")
 

@@ -42,7 +42,7 @@ class UploadRefused(RuleError):
 def import_outputs(request: doors.Request, campaign: Campaign) -> HttpResponseBase:
     """Size and sender are checked before the body is read; the token of the form needs the body, so it comes after."""
     if request.method != "POST":
-        return _page(request, campaign)
+        return _page(request, campaign, typed=request.GET)
     sent = int(request.META.get("CONTENT_LENGTH") or 0)
     if sent > settings.UPLOAD_MAX_BYTES:
         limit = filesizeformat(settings.UPLOAD_MAX_BYTES)

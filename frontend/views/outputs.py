@@ -14,9 +14,9 @@ from django.views.decorators.http import require_safe
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.intake import queries
-from annotate.intake.models import Output, Prompt
+from annotate.intake.models import ImportBatch, Output, Prompt
 from annotate.judgments.models import Judgment
-from annotate.quality import consensus
+from annotate.quality import consensus, judges
 from frontend import doors, paging
 from frontend.hostile import Span
 
@@ -25,6 +25,8 @@ SHOWN = 25
 EXCERPT = 240
 JUDGMENTS_SHOWN = 50
 BATCHES_OFFERED = 100
+FILTERS = ("batch", "purpose", "state", "verdict")
+PURPOSES = (("annotate", "to be trained on"), ("evaluate", "to evaluate"), ("gold", "gold"))
 STATES = (("judged", "judged"), ("unjudged", "not judged yet"))
 
 
@@ -41,19 +43,22 @@ def outputs(request: doors.Request, campaign: Campaign) -> HttpResponse:
         page=page,
         tallies=_tallied(page.items),
         batches=queries.batches(campaign=campaign)[:BATCHES_OFFERED],
+        purposes=PURPOSES,
         states=STATES,
         verdicts=Judgment.Verdict.choices,
-        chosen={name: request.GET.get(name, "") for name in ("batch", "state", "verdict")},
-        is_filtered=any(request.GET.get(name) for name in ("batch", "state", "verdict")),
+        chosen={name: request.GET.get(name, "") for name in FILTERS},
+        is_filtered=any(request.GET.get(name) for name in FILTERS),
     )
 
 
 def _filtered(found: QuerySet[Output], asked: QueryDict) -> QuerySet[Output]:
     """Apply the filters of the page. Only these names and values are looked at; anything else in the query is not."""
     current = Judgment.objects.filter(output=OuterRef("pk"), is_current=True)
-    batch, state, verdict = (asked.get(name, "") for name in ("batch", "state", "verdict"))
+    batch, purpose, state, verdict = (asked.get(name, "") for name in FILTERS)
     if batch.isascii() and batch.isdigit() and len(batch) < 19:
         found = found.filter(batch=int(batch))
+    if purpose in ImportBatch.Purpose.values:
+        found = found.filter(batch__purpose=purpose)
     if state in ("judged", "unjudged"):
         is_judged = Exists(current)
         found = found.filter(is_judged if state == "judged" else ~is_judged)
@@ -101,7 +106,7 @@ def output(request: doors.Request, campaign: Campaign, output_id: int) -> HttpRe
         page=page,
         spans=_spans(page.items, only=request.GET.get("judgment", "")),
         only=request.GET.get("judgment", ""),
-        together=consensus.verdict([_vote(judgment) for judgment in page.items]),
+        **_together(page.items),
         is_one_page=not (page.next_url or page.previous_url),
         meta=sorted(found.meta.items()),
         tags_by_slug=campaign_queries.tags_by_slug(campaign=campaign),
@@ -129,6 +134,17 @@ def _spans(judgments: Iterable[Judgment], *, only: str) -> list[Span]:
 def _label(judgment: Judgment, violation: Any) -> str:
     severity = f" ({violation.severity})" if violation.severity else ""
     return f"{violation.tag.name}{severity}, {judgment.annotator}"
+
+
+def _together(items: Iterable[Judgment]) -> dict[str, Any]:
+    """What people say together, or programs where no person judged; the two are never mixed (quality.judges)."""
+    of_people = [_vote(judgment) for judgment in items if judgment.annotator.kind in judges.PEOPLE]
+    of_programs = [_vote(judgment) for judgment in items if judgment.annotator.kind in judges.PROGRAMS]
+    return {
+        "together": consensus.verdict(of_people or of_programs),
+        "is_mixed": bool(of_people and of_programs),
+        "is_of_programs": not of_people,
+    }
 
 
 def _vote(judgment: Judgment) -> consensus.Vote:
