@@ -12,7 +12,7 @@ export class TextMap {
     this.base = runs ? runs.filter(({ isStandIn }) => !isStandIn).sort((a, b) => a.start - b.start) : wholeRuns(root);
     this.standIns = new Map((runs ?? []).filter(({ isStandIn }) => isStandIn).map((run) => [run.node, run]));
     this.refresh();
-    this.cuts = this.isWholeText ? cutsOf(this.base) : [];
+    this.cuts = cutsOf(this.base);
   }
 
   // To be called after nodes were cut into pieces: a map from a node to the text nodes in its place.
