@@ -38,8 +38,8 @@ def sheet(lease: Lease) -> dict[str, Any]:
         "revision": judged.revision if judged else 0,
         "version": lease.draft_version,
         "marked": marked,
-        "prompt": [_shown(block) for block in blocks(lease)],
-        "output": _pieces(lease.output.text),
+        "prompt": [shown(block) for block in blocks(lease)],
+        "output": pieces(lease.output.text),
         "length": len(lease.output.text),
         "language": language(lease.output),
     }
@@ -58,6 +58,11 @@ def language(output: Output) -> str:
 def blocks(lease: Lease) -> list[dict[str, Any]]:
     """Return the prompt as readable blocks: `role`, `kind` (text, call or result), `name` of the tool, `text`."""
     text, messages = queue_queries.shown_prompt(lease=lease)
+    return of_prompt(text, messages)
+
+
+def of_prompt(text: str, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a prompt as readable blocks; a plain one, without messages, is one block."""
     if not messages:
         return [_block("", "text", text)]
     return [block for message in messages for block in _of_message(message)]
@@ -84,8 +89,9 @@ def _block(role: str, kind: str, text: str, *, name: str = "") -> dict[str, Any]
     return {"role": role, "kind": kind, "name": name, "text": text}
 
 
-def _shown(block: dict[str, Any]) -> dict[str, Any]:
-    return {**{name: block[name] for name in ("role", "kind", "name")}, "pieces": _pieces(block["text"])}
+def shown(block: dict[str, Any]) -> dict[str, Any]:
+    """Return a block as scripts read it, its text in pieces."""
+    return {**{name: block[name] for name in ("role", "kind", "name")}, "pieces": pieces(block["text"])}
 
 
 def _content(content: object) -> str:
@@ -105,5 +111,6 @@ def _arguments(arguments: object) -> str:
     return json.dumps(arguments, indent=2, ensure_ascii=False)
 
 
-def _pieces(text: str) -> list[str | list[str]]:
+def pieces(text: str) -> list[str | list[str]]:
+    """Return the text in pieces as scripts read them: a text, or a hidden character with its name."""
     return [[piece.text, piece.name] if piece.name else piece.text for piece in visible_text.pieces(text)]
