@@ -7,11 +7,22 @@ from datetime import datetime
 from functools import lru_cache
 from typing import cast
 
+from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery, Value
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign, CampaignInvitation, Membership, Tag, TagSet
 from annotate.errors import NotAllowed, NotFound
+from annotate.joined import Joined
+
+MEMBER = Joined(("membership", Membership, None), ("person", User, None), ("campaign", Campaign, None))
+MEMBERSHIP = """
+SELECT {columns}
+FROM campaigns_membership AS membership
+JOIN accounts_user AS person ON person.id = membership.user_id
+JOIN campaigns_campaign AS campaign ON campaign.id = membership.campaign_id
+WHERE person.id = %(user)s AND person.is_active AND NOT person.is_superuser AND campaign.slug = %(slug)s
+"""
 
 
 class NoSuchCampaign(NotFound):
@@ -41,8 +52,15 @@ def require_with_role(*, user: User, slug: str, roles: Sequence[str]) -> tuple[C
 
 def membership(*, user_id: int, slug: str) -> Membership | None:
     """The membership of an active person who is no superuser, user and campaign joined: one query."""
-    people = Membership.objects.filter(user__is_active=True, user__is_superuser=False)
-    return people.select_related("user", "campaign").filter(user=user_id, campaign__slug=slug).first()
+    with connection.cursor() as cursor:
+        cursor.execute(MEMBERSHIP.format(columns=MEMBER.columns), {"user": user_id, "slug": slug})
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    found, user, campaign = MEMBER.read(row)
+    assert isinstance(found, Membership)
+    found.user, found.campaign = user, campaign
+    return found
 
 
 def role_of(*, user: User, campaign: Campaign) -> str | None:

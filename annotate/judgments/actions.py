@@ -80,7 +80,7 @@ def submit(  # noqa: PLR0913 - what a judgment is made of
     comment: str = "",
     seen: Seen | None = None,
 ) -> Judgment:
-    """Store the annotator's verdict with its violations and close the lease, in five statements.
+    """Store the annotator's verdict with its violations and close the lease, in four statements.
 
     The same key again returns the first judgment and changes nothing. Another key on the same lease is a change of
     mind: it appends a revision, which becomes the current one. `seen` is what a page had before it when its annotator

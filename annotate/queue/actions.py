@@ -95,8 +95,6 @@ def lease_next(
         **_lease_values(campaign, annotator, now),
         "besides": list(besides),
         "at_most": policy.HELD_AT_MOST,
-        "is_trusted": queries.is_trusted(annotator),
-        "roles": list(policy.JUDGING_ROLES),
         "is_gold_turn": policy.is_gold_turn(draw=secrets.randbelow(100), share=campaign.gold_share),
         "is_breadth_first": campaign.order == Campaign.Order.BREADTH,
         "first_key": policy.FIRST_KEY,
@@ -184,13 +182,11 @@ def keep_draft(*, lease: Lease, draft: dict[str, Any], now: datetime) -> None:
 
 
 def hold(*, token: uuid.UUID, annotator: User) -> Lease:
-    """Lock the annotator's lease until the transaction ends, with its output and campaign. Two statements.
+    """Lock the annotator's lease until the transaction ends, with its output and campaign. One statement.
 
-    Raises NotFound when there is no such lease or it is not theirs.
+    Raises NotFound when there is no such lease, it is not theirs, or they may no longer judge in its campaign.
     """
-    _serialise(annotator)
-    locked = queries.held(token=token, annotator=annotator).select_for_update(of=("self",))
-    lease = locked.select_related("output", "campaign").first()
+    lease = reading.held({"token": token, **_who(annotator)})
     if lease is None:
         raise NotFound("This output is not leased to you. Open the work page again to get your next one.")
     return lease
@@ -273,11 +269,16 @@ def _lease_values(campaign: Campaign, annotator: User, now: datetime) -> dict[st
     return {
         "token": uuid.uuid4(),
         "campaign": campaign.pk,
-        "annotator": annotator.pk,
+        **_who(annotator),
         "stance": campaign.stance,
         "now": now,
         "expires_at": policy.lease_until(now=now, minutes=campaign.lease_minutes),
     }
+
+
+def _who(annotator: User) -> dict[str, Any]:
+    is_trusted = queries.is_trusted(annotator)
+    return {"annotator": annotator.pk, "is_trusted": is_trusted, "roles": list(policy.JUDGING_ROLES)}
 
 
 def _say_why_not(campaign: Campaign, annotator: User) -> None:

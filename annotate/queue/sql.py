@@ -150,6 +150,22 @@ WHERE campaign_id = %(campaign)s AND priority = %(priority)s AND is_gold = %(is_
 FOR SHARE
 """
 
+# The lease, until the transaction ends. Its token alone opens nothing: somebody else's, or one of a campaign that the
+# annotator has left, finds no row.
+HOLD = """
+SELECT {columns}
+FROM queue_lease AS lease
+JOIN intake_output AS output ON output.id = lease.output_id
+JOIN campaigns_campaign AS campaign ON campaign.id = lease.campaign_id
+WHERE lease.token = %(token)s AND lease.annotator_id = %(annotator)s
+  AND (%(is_trusted)s OR EXISTS (
+      SELECT FROM campaigns_membership AS membership
+      WHERE membership.campaign_id = lease.campaign_id AND membership.user_id = %(annotator)s
+        AND membership.role = ANY(%(roles)s)
+  ))
+FOR UPDATE OF lease
+"""
+
 # Returns how many items counted the judgment in: 0 means that every slot was taken by others in the meantime.
 CLOSE_SUBMITTED = """
 WITH counted AS (

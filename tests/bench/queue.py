@@ -1,10 +1,10 @@
 """The queue, measured: `python -m tests.bench.queue [--outputs 1000 100000] [--seconds 20] [--history 100000]`.
 
 Campaigns of each size side by side in one database. In turns, so that what else the machine does meets all alike:
-eight annotators take and submit over HTTP (two tags, one span, a comment each) for `--seconds` per size, and a bare
-view under the same server shows the floor. Then an audit of every row; then leasing itself, for somebody who judged
-nothing and for somebody who judged very much at overlap 3, turn by turn. Loopback only; everything stays in the
-database of DATABASE_URL, so give it one to throw away.
+eight annotators submit and take the next over HTTP, one request each (two tags, one span, a comment), for `--seconds`
+per size, and a bare view under the same server shows the floor. Then an audit of every row; then leasing itself, for
+somebody who judged nothing and for somebody who judged very much at overlap 3, turn by turn. Loopback only; everything
+stays in the database of DATABASE_URL, so give it one to throw away.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def over_http(sizes: list[int], seconds: float) -> None:
         floor.add(bare_floor(FLOOR_SECONDS / ROUNDS))
         for size, campaign in campaigns.items():
             figures[size].add(annotators(campaign, people[size], seconds / ROUNDS))
-    say(f"floor: {floor.per_second:.0f} requests/s; {times(floor.submit)}")
+    say(f"floor: {floor.per_second:.0f} requests/s; {times(floor.took)}")
     for size, campaign in campaigns.items():
         report(size, campaign, figures[size], floor)
 
@@ -71,7 +71,7 @@ def report(size: int, campaign: Campaign, figures: queue_load.Figures, floor: qu
     share = figures.per_second / floor.per_second
     say(
         f"{size} outputs: {figures.per_second:.0f} judgments/s, {share:.1%} of the floor; "
-        f"next {times(figures.next)}; submit {times(figures.submit)}"
+        f"submit and next {times(figures.took)}"
     )
     promises = queue_audit.broken(campaign_id=campaign.pk, acknowledged=figures.acknowledged, violations=2)
     say(f"  audit of {len(figures.acknowledged)} judgments: {promises or 'every promise kept'}")

@@ -1,4 +1,4 @@
-"""Annotators over HTTP in a closed loop, as the Work page's own form does it, with a client that costs little."""
+"""Annotators over HTTP in a closed loop, as the Work page's script does it, with a client that costs little."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
+from typing import Any
 from uuid import UUID
 
-TOKEN = re.compile(rb'action="(/c/[^"]+/work/[0-9a-f-]{36}/)"')
-KEY = re.compile(rb'name="idempotency_key" value="([0-9a-f-]{36})"')
+DATA = re.compile(rb'<script id="work-data" type="application/json">(.*?)</script>', re.DOTALL)
 CSRF = re.compile(rb'name="csrfmiddlewaretoken" value="(\w+)"')
 COOKIE = re.compile(rb"Set-Cookie: csrftoken=(\w+)", re.IGNORECASE)
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)", re.IGNORECASE)
-PLACE = re.compile(rb"\r\nLocation: (\S+)", re.IGNORECASE)
 VIOLATIONS = [
     {"tag": "invented-fact", "scope": "span", "severity": "major", "start": 7, "end": 18, "critique": "not so"},
     {"tag": "ignores-instruction", "scope": "whole", "severity": "minor", "start": None, "end": None},
@@ -33,7 +31,7 @@ class Client:
     """One keep-alive connection. Every answer of ours has its length."""
 
     def __init__(self, port: int) -> None:
-        self.port, self.cookies = port, dict[str, str]()
+        self.port, self.cookies, self.csrf = port, dict[str, str](), ""
         self.connection: socket.socket | None = None
 
     def request(self, method: str, path: str, body: str = "") -> tuple[int, bytes, bytes]:
@@ -41,7 +39,8 @@ class Client:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {cookies}\r\n"
         if body:
-            head += f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n"
+            head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+            head += f"Accept: application/json\r\nX-CSRFToken: {self.csrf}\r\n"
         sent = f"{head}\r\n{body}".encode()
         try:
             return self._exchange(sent)
@@ -79,14 +78,15 @@ class Client:
 
 @dataclass
 class Figures:
+    """Of one loop: each request's time, and the keys of the judgments that were acknowledged."""
+
     seconds: float = 0.0
-    next: list[float] = field(default_factory=list)
-    submit: list[float] = field(default_factory=list)
+    took: list[float] = field(default_factory=list)
     acknowledged: list[UUID] = field(default_factory=list)
 
     @property
     def per_second(self) -> float:
-        return len(self.submit) / self.seconds
+        return len(self.took) / self.seconds
 
     def add(self, other: Figures) -> None:
         """Take in what another loop measured after this one."""
@@ -95,8 +95,7 @@ class Figures:
 
     def gather(self, other: Figures) -> None:
         """Take in what somebody else measured at the same time."""
-        self.next += other.next
-        self.submit += other.submit
+        self.took += other.took
         self.acknowledged += other.acknowledged
 
 
@@ -106,33 +105,42 @@ def percentile(values: list[float], percent: int) -> float:
     return 1000 * ordered[min(len(ordered) * percent // 100, len(ordered) - 1)] if ordered else float("nan")
 
 
+def open_page(client: Client, slug: str) -> dict[str, Any]:
+    """Load the Work page and return its sheet."""
+    status, _, page = client.request("GET", f"/c/{slug}/work/")
+    data, csrf = DATA.search(page), CSRF.search(page)
+    if status != 200 or not (data and csrf):
+        raise RuntimeError(f"the Work page answered {status} without an output: {page[:2000]!r}")
+    client.csrf = csrf[1].decode()
+    sheet: dict[str, Any] = json.loads(data[1])["sheet"]
+    return sheet
+
+
 def annotate(client: Client, slug: str, until: float, figures: Figures) -> None:
-    place = f"/c/{slug}/work/"
-    while True:
-        began = time.perf_counter()
-        status, _, page = client.request("GET", place)
-        if time.perf_counter() > until:
-            return
-        action, key, csrf = TOKEN.search(page), KEY.search(page), CSRF.search(page)
-        if status != 200 or not (action and key and csrf):
-            raise RuntimeError(f"the Work page answered {status} without a form: {page[:2000]!r}")
-        figures.next.append(time.perf_counter() - began)
-        form: dict[str, str] = {
-            "csrfmiddlewaretoken": csrf[1].decode(),
-            "idempotency_key": key[1].decode(),
-            "version": "0",
-            "violations": json.dumps(VIOLATIONS),
-            "comment": "Two things are wrong here.",
+    """Submit and take the next, one request each, while holding another one ahead as the page does."""
+    held = [open_page(client, slug)]
+    held.append(_ask(client, f"/c/{slug}/work/next/", {"besides": [held[0]["lease"]]})["sheet"])
+    while (began := time.perf_counter()) < until:
+        shown = held.pop(0)
+        sent = {
             "verdict": "rejected",
+            "violations": VIOLATIONS,
+            "comment": "Two things are wrong here.",
+            "besides": [sheet["lease"] for sheet in held],
+            **{name: shown[name] for name in ("key", "revision", "version")},
         }
-        began = time.perf_counter()
-        status, head, page = client.request("POST", action[1].decode(), urlencode(form))
-        found = PLACE.search(head)
-        if status != 302 or not found:
-            raise RuntimeError(f"submit was answered {status}: {page[:2000]!r}")
-        figures.submit.append(time.perf_counter() - began)
-        figures.acknowledged.append(UUID(form["idempotency_key"]))
-        place = found[1].decode()
+        answer = _ask(client, f"/c/{slug}/work/{shown['lease']}/judgment/", sent)
+        figures.took.append(time.perf_counter() - began)
+        figures.acknowledged.append(UUID(shown["key"]))
+        held.append(answer["sheet"])
+
+
+def _ask(client: Client, path: str, sent: dict[str, Any]) -> dict[str, Any]:
+    status, _, body = client.request("POST", path, json.dumps(sent))
+    if status != 200:
+        raise RuntimeError(f"{path} was answered {status}: {body[:2000]!r}")
+    answer: dict[str, Any] = json.loads(body)
+    return answer
 
 
 def take(client: Client, until: float, figures: Figures) -> None:
@@ -140,7 +148,7 @@ def take(client: Client, until: float, figures: Figures) -> None:
         status, _, page = client.request("GET", "/take/")
         if status != 200:
             raise RuntimeError(f"the floor answered {status}: {page[:500]!r}")
-        figures.submit.append(time.perf_counter() - began)
+        figures.took.append(time.perf_counter() - began)
 
 
 def loop(*, clients: list[Client], seconds: float, work: Callable[[Client, float, Figures], None]) -> Figures:

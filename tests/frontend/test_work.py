@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotate.accounts.models import User
-from annotate.campaigns.models import Campaign
+from annotate.campaigns.models import Campaign, Membership
 from annotate.judgments.models import Judgment
 from annotate.queue.models import Lease, QueueItem
 from tests.annotate.queue import rows
@@ -259,7 +259,7 @@ def test_who_may_not(client: Client, campaign: Campaign, ada: User) -> None:
 def test_a_token_opens_nothing_in_another_campaign(client: Client, ada: User) -> None:
     page(client)
     other = rows.campaign("other")
-    rows.Membership.objects.create(campaign=other, user=ada, role="annotator", created_at=rows.NOW)
+    Membership.objects.create(campaign=other, user=ada, role="annotator", created_at=rows.NOW)
     assert client.get(reverse("work-output", args=["other", Lease.objects.get().token])).status_code == 404
 
 

@@ -1,0 +1,40 @@
+"""Rows of a hand-written join, read as model instances. For the few statements that run at every request."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, models
+
+Part = tuple[str, type[models.Model], Sequence[str] | None]
+
+
+class Joined:
+    """What a statement selects: for each part its alias in the statement, its model and its columns (None: all).
+
+    Columns that are left out are deferred: reading one is a statement.
+    """
+
+    def __init__(self, *parts: Part) -> None:
+        self._parts: list[tuple[type[models.Model], list[str], slice]] = []
+        self._converters: list[tuple[int, Callable[[str], Any]]] = []
+        names: list[str] = []
+        for alias, model, wanted in parts:
+            columns = list(wanted or (field.attname for field in model._meta.concrete_fields))
+            begin = len(names)
+            self._parts.append((model, columns, slice(begin, begin + len(columns))))
+            fields = {field.attname: field for field in model._meta.concrete_fields}
+            json_at = (at for at, name in enumerate(columns, begin) if isinstance(fields[name], models.JSONField))
+            self._converters += [(at, json.loads) for at in json_at]
+            names += [f'"{alias}"."{name}"' for name in columns]
+        self.columns = ", ".join(names)
+
+    def read(self, row: Sequence[Any]) -> list[Any]:
+        """Return an instance per part, in their order."""
+        values = list(row)
+        for at, convert in self._converters:
+            if values[at] is not None:
+                values[at] = convert(values[at])
+        return [model.from_db(DEFAULT_DB_ALIAS, columns, values[at]) for model, columns, at in self._parts]
