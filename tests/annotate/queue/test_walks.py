@@ -49,7 +49,11 @@ FAULTS = {
     "gold has every turn": ("LEASE_NEXT", "(%(is_gold_turn)s OR NOT shelf.is_gold)", "true"),
     "gold has no turn": ("LEASE_NEXT", "(%(is_gold_turn)s OR NOT shelf.is_gold)", "NOT shelf.is_gold"),
     "gold comes last": ("LEASE_NEXT", "shelves.is_gold DESC, shelves.priority", "shelves.is_gold, shelves.priority"),
-    "gold joins the others": ("JOIN_SHELF", "is_gold = %(is_gold)s", "NOT is_gold"),
+    "gold joins the others": (
+        "JOIN_SHELF",
+        "AND is_gold = %(is_gold)s AND NOT is_front",
+        "AND NOT is_front ORDER BY is_gold",
+    ),
     "gold comes back among the others": ("RETURN_SLOTS", "front.is_gold = shelf.is_gold", "NOT front.is_gold"),
     "gold has the campaign's overlap": ("SET_OVERLAP", "AND NOT shelf.is_gold", ""),
     "gold is counted as left": ("COUNT_FREE", "AND NOT shelf.is_gold", ""),
