@@ -58,6 +58,12 @@ class OutputRecordSerializer(serializers.Serializer[Any]):
 
     id = serializers.CharField(required=False)
     prompt = serializers.JSONField(help_text="Text, or a list of {role, content} messages.")
+    prompt_masked = serializers.JSONField(
+        required=False, help_text="The same without the opinion that the user states. Text or messages."
+    )
+    prompt_flipped = serializers.JSONField(
+        required=False, help_text="The same with the opposite opinion. Text or messages."
+    )
     output = serializers.CharField()
     model = serializers.CharField(required=False)
     annotations = serializers.ListField(child=serializers.DictField(), required=False)
@@ -72,6 +78,11 @@ class ImportNamesSerializer(serializers.Serializer[Any]):
         default="api", max_length=100, help_text="Prefix of the external annotators' names."
     )
     make_tags = serializers.BooleanField(default=False, help_text="Add tags the campaign does not have yet.")
+    purpose = serializers.ChoiceField(
+        default=models.ImportBatch.Purpose.ANNOTATE,
+        choices=models.ImportBatch.Purpose.choices,
+        help_text="What the outputs are for. Each line of gold must bring its known answer as an annotation.",
+    )
 
 
 class RefusedLineSerializer(serializers.ModelSerializer[models.RefusedLine]):
@@ -88,6 +99,7 @@ class ImportSerializer(serializers.ModelSerializer[models.ImportBatch]):
         fields = [
             "id",
             "name",
+            "purpose",
             "state",
             "reason",
             "line",
@@ -136,6 +148,7 @@ class Imports(CampaignView):
             now=clock.now(),
             namespace=named.validated_data["namespace"],
             make_tags=named.validated_data["make_tags"],
+            purpose=named.validated_data["purpose"],
         )
         intake_tasks.run_import.nudge(batch.pk)
         address = reverse("api-import", kwargs={"slug": slug, "batch_id": batch.pk})

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
-from annotate.errors import RuleError
+from annotate.errors import NotFound, RuleError
 from annotate.queue import actions, queries
 from annotate.queue.models import Lease, QueueItem
 from frontend import doors, paging
@@ -49,6 +49,8 @@ def judge(request: doors.Request, campaign: Campaign, output_id: int) -> HttpRes
 @doors.campaign_page(*ROLES)
 def set_aside(request: doors.Request, campaign: Campaign, output_id: int) -> HttpResponse:
     """Want no judgment of the output any more. The reason is kept in the audit trail."""
+    if not QueueItem.objects.filter(pk=output_id, campaign=campaign).exists():
+        raise NotFound(f"{campaign.name} has no such output in its queue.")
     reason = " ".join(request.POST.get("reason", "").replace("\x00", "").split())
     if not reason or len(reason) > REASON_LIMIT:
         error = RuleError(f"Say why nobody needs to judge it, in at most {REASON_LIMIT} characters.", field="reason")

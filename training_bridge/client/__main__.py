@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("campaign")
     imports.add_argument("file", type=Path)
     imports.add_argument("--make-tags", action="store_true")
+    imports.add_argument("--purpose", choices=["annotate", "evaluate", "gold"], default="annotate")
     imports.set_defaults(do=_import)
 
     judgments = verbs.add_parser("judgments", help="print every judgment as JSON lines")
@@ -62,7 +63,9 @@ def _show(value: Any) -> None:
 
 
 def _import(client: Client, options: argparse.Namespace) -> None:
-    batch = client.import_outputs(campaign=options.campaign, path=options.file, make_tags=options.make_tags)
+    batch = client.import_outputs(
+        campaign=options.campaign, path=options.file, make_tags=options.make_tags, purpose=options.purpose
+    )
     _show(client.wait(lambda: client.read_import(campaign=options.campaign, batch=batch["id"])))
 
 

@@ -56,10 +56,24 @@ class Client:
         return self._pages("campaigns", 100)
 
     def import_outputs(
-        self, *, campaign: str, path: Path, make_tags: bool = False, namespace: str | None = None
+        self,
+        *,
+        campaign: str,
+        path: Path,
+        make_tags: bool = False,
+        namespace: str | None = None,
+        purpose: str = "annotate",
     ) -> dict[str, Any]:
-        """Stream a JSONL file to the campaign; return the import, which a worker carries on with."""
-        params = {"name": path.name, "make_tags": str(make_tags).lower(), "namespace": namespace or path.stem}
+        """Stream a JSONL file to the campaign; return the import, which a worker carries on with.
+
+        `purpose` is `annotate`, `evaluate` (judged, never trained on) or `gold` (known errors, which measure people).
+        """
+        params = {
+            "name": path.name,
+            "make_tags": str(make_tags).lower(),
+            "namespace": namespace or path.stem,
+            "purpose": purpose,
+        }
         # With the length said, httpx sends no chunked body, which WSGI servers give Django without its end.
         headers = {"Content-Type": "application/x-ndjson", "Content-Length": str(path.stat().st_size)}
         return self._json(

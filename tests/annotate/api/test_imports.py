@@ -70,3 +70,20 @@ def test_import_refuses_another_content_type(connect: Connect) -> None:
         reverse("api-imports", kwargs={"slug": "helpdesk"}), {"outputs": []}, content_type="application/json"
     )
     assert answer.status_code == 415
+
+
+def test_import_of_gold_and_twins(connect: Connect, at_once: None) -> None:
+    admin = factories.user()
+    factories.campaign("helpdesk", by=admin)
+    client = connect(admin, "outputs:write")
+    address = reverse("api-imports", kwargs={"slug": "helpdesk"})
+    answered = {**LINES[0], "annotations": [{"annotator": "key", "ok": True}], "prompt_masked": "Ask me."}
+    body = _body([answered, LINES[1]])
+    answer = client.generic("POST", f"{address}?purpose=gold", body, content_type="application/x-ndjson")
+    said = client.get(answer.headers["Location"]).json()
+    assert (said["purpose"], said["new_count"], said["judgment_count"]) == ("gold", 1, 1)
+    [refused] = said["refused"]
+    assert (refused["line"], "needs its known answer" in refused["reason"]) == (2, True)
+    assert Output.objects.get().prompt.twins == {"masked": {"text": "Ask me.", "messages": []}}
+    answer = client.generic("POST", f"{address}?purpose=x", body, content_type="application/x-ndjson")
+    assert answer.status_code == 400

@@ -48,3 +48,21 @@ def test_judgments_cost_the_same_for_one_row_and_for_many(connect: Connect) -> N
             client.get(reverse("api-judgments", kwargs={"slug": "helpdesk"}))
         counts.append(len(queries))
     assert counts[0] == counts[1] > 0
+
+
+def test_judgments_say_what_was_shown_and_what_is_gold_and_leave_out_what_was_withdrawn(connect: Connect) -> None:
+    admin = factories.user()
+    campaign = factories.campaign("helpdesk", by=admin)
+    gold = factories.output(campaign, batch=factories.batch(campaign, purpose="gold"))
+    factories.judgment(gold, "nothing_wrong", annotator=factories.user(kind="external"))
+    factories.judgment(gold, prompt_shown="flipped")
+    normal = factories.output(campaign, batch=factories.batch(campaign))
+    factories.judgment(normal, is_current=False, withdrawn_at=factories.NOW)
+    factories.judgment(normal)
+    rows = connect(admin, "judgments:read").get(reverse("api-judgments", kwargs={"slug": "helpdesk"})).json()["results"]
+    told = [(row["annotator_kind"], row["is_gold"], row["prompt_shown"]) for row in rows]
+    assert told == [
+        ("external", True, "as_written"),
+        ("person", True, "flipped"),
+        ("person", False, "as_written"),
+    ]

@@ -68,7 +68,8 @@ def client(admin: User) -> Client:
 def test_import_judgments_and_dataset_go_through(client: Client, admin: User, tmp_path: Path) -> None:
     source = tmp_path / "outputs.jsonl"
     source.write_text("".join(json.dumps(line) + "\n" for line in LINES))
-    batch = client.import_outputs(campaign="helpdesk", path=source)
+    assert [each["slug"] for each in client.campaigns()] == ["helpdesk"]
+    batch = client.import_outputs(campaign="helpdesk", path=source, purpose="annotate")
     imports.run(batch_id=batch["id"], clock=clock.now)
     done = client.wait(lambda: client.read_import(campaign="helpdesk", batch=batch["id"]))
     assert (done["state"], done["new_count"], done["judgment_count"]) == ("done", 4, 4)
