@@ -3,6 +3,32 @@
 // The chosen tab may lie outside a narrow screen's row of tabs.
 document.querySelector('.tabs [aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
 
+// What scrolls sideways by itself can be scrolled by keys: it takes the focus, and says what it is.
+const scrollers = new ResizeObserver((entries) => entries.forEach(({ target }) => reachable(target)));
+watchScrollers();
+document.body.addEventListener("htmx:afterSettle", watchScrollers);
+
+function watchScrollers() {
+  for (const each of document.querySelectorAll(".table-wrap")) scrollers.observe(each);
+}
+
+function reachable(wrap) {
+  if (wrap.scrollWidth <= wrap.clientWidth) {
+    for (const name of ["tabindex", "role", "aria-label"]) wrap.removeAttribute(name);
+    return;
+  }
+  wrap.tabIndex = 0;
+  wrap.setAttribute("role", "region");
+  wrap.setAttribute("aria-label", wrap.querySelector("caption")?.textContent.trim() || titleOf(wrap));
+}
+
+// The heading above.
+function titleOf(element) {
+  const headings = [...document.querySelectorAll("main :is(h1, h2, h3)")];
+  const above = headings.filter((each) => each.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING);
+  return above.at(-1)?.textContent.trim().replace(/\s+/g, " ") ?? "Table";
+}
+
 // An open menu closes when the person goes on elsewhere.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details.menu[open]")) {
