@@ -53,6 +53,7 @@ def read(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--deck", default=DECK, help="what is killed; shuffled, and shuffled again when it is used up")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--log", help="a file for every step that the pages saw, a JSON line each")
     return parser.parse_args(arguments)
 
 

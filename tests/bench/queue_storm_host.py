@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from annotate.hosting import postgres, supervisor
 
@@ -24,7 +25,8 @@ SERVER = (
 class Web:
     """gunicorn as `manage.py up` runs it; when it ends it is started again as its supervisor would."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, log: IO[bytes]) -> None:
+        self.log = log
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -44,7 +46,7 @@ class Web:
                 cwd=ROOT,
                 env={**os.environ, "NEGATIVA_BIND": f"127.0.0.1:{self.port}"},
                 stdin=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # every request that meets a dead database has a traceback
+                stderr=self.log,  # every request that meets a dead database has a traceback
                 start_new_session=True,
             )
 

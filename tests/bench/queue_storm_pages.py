@@ -12,7 +12,7 @@ from typing import Any
 from tests.bench import queue_load
 from tests.bench.queue_storm_seen import Seen
 
-PATIENCE = 180.0  # longer than any recovery: who waits for longer has found a fault
+PATIENCE = 60.0  # longer than any recovery: who waits for longer has found a fault
 COMMENT = "Two things are wrong here"
 LIFE = (("judge", 90), ("skip", 4), ("save_draft", 3), ("beat", 3), ("close", 1.5), ("doze", 0.5))
 UNDOES = 0.03

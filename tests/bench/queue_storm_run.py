@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import bisect
+import json
 import random
 import statistics
 import threading
@@ -11,8 +12,9 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 from django.core.management import call_command
@@ -126,7 +128,7 @@ def storm(cluster: postgres.Cluster, options: argparse.Namespace) -> bool:
     call_command("migrate", verbosity=0)
     statics.collect()
     campaign = world(options)
-    web, database = Web(), Database(cluster)
+    web, database = Web(log=(cluster.home / "logs" / "web.log").open("ab")), Database(cluster)
     weather = Storm(campaign=campaign, web=web, database=database, options=options)
     is_over = threading.Event()
     people = [queue_world.member(campaign, f"annotator{number}") for number in range(options.annotators)]
@@ -153,6 +155,8 @@ def storm(cluster: postgres.Cluster, options: argparse.Namespace) -> bool:
     seen: dict[int, list[Seen]] = defaultdict(list)
     for person, page in zip(tabs, pages, strict=True):
         seen[person.pk] += page.seen
+    if options.log:
+        write(seen, Path(options.log))
     return report(campaign, seen, weather.kills, seconds, pages)
 
 
@@ -196,6 +200,12 @@ def report(
     for message, times in Counter(message for page in pages for message in page.refusals).items():
         say(f"  refused {times} times: {message}")
     return not broken
+
+
+def write(seen: Mapping[int, Sequence[Seen]], log: Path) -> None:
+    with log.open("w") as file:
+        for person, steps in seen.items():
+            file.writelines(json.dumps({"person": person, **asdict(step)}) + "\n" for step in steps)
 
 
 def recoveries(steps: Sequence[Seen], kills: Sequence[Kill]) -> dict[str, list[float]]:
