@@ -19,6 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from annotate import clock
 from annotate.accounts.models import User
 from annotate.campaigns import queries
 from annotate.campaigns.models import Campaign, Membership
@@ -160,12 +161,18 @@ def _recognised(request: Any, slug: str) -> Membership | None:
     """
     if hasattr(request, "_cached_user"):
         return None
-    user_id, said = request.session.get(SESSION_KEY), request.session.get(HASH_SESSION_KEY, "")
-    if not user_id or request.session.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+    key = request.session.session_key
+    found = key and queries.signed_in_member(session_key=key, slug=slug, now=clock.now())
+    if not found:
         return None
-    membership = queries.membership(user_id=int(user_id), slug=slug)
-    if membership is None or not constant_time_compare(said, membership.user.get_session_auth_hash()):
+    membership, encoded = found
+    data = request.session.decode(encoded)
+    is_theirs = data.get(SESSION_KEY) == str(membership.user_id)
+    is_known = is_theirs and data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS
+    said = data.get(HASH_SESSION_KEY, "")
+    if not is_known or not constant_time_compare(said, membership.user.get_session_auth_hash()):
         return None
+    request.session.adopt(data)
     request._cached_user = membership.user
     return membership
 

@@ -46,7 +46,7 @@ ACTIONS = (
         "startEdge", "Select", "take the start", ("[", "a"), "then arrows move it, of the selection or the violation"
     ),
     Action("endEdge", "Select", "take the end", ("]", "z"), "then arrows move it"),
-    Action("clear", "Select", "nothing", ("Escape",)),
+    Action("clear", "Select", "let go", ("Escape",), "select nothing, leave a field"),
     Action("guidelines", "Read", "guidelines and tags", ("i",)),
     Action("search", "Read", "search the prompt", ("/",)),
     Action("view", "Read", "raw or rendered", ("t",)),

@@ -17,11 +17,13 @@ from annotate.joined import Joined
 
 MEMBER = Joined(("membership", Membership, None), ("person", User, None), ("campaign", Campaign, None))
 MEMBERSHIP = """
-SELECT {columns}
-FROM campaigns_membership AS membership
-JOIN accounts_user AS person ON person.id = membership.user_id
+SELECT {columns}, session.session_data
+FROM accounts_session AS session
+JOIN accounts_user AS person ON person.id = session.user_id
+JOIN campaigns_membership AS membership ON membership.user_id = person.id
 JOIN campaigns_campaign AS campaign ON campaign.id = membership.campaign_id
-WHERE person.id = %(user)s AND person.is_active AND NOT person.is_superuser AND campaign.slug = %(slug)s
+WHERE session.session_key = %(session)s AND session.expire_date > %(now)s
+  AND person.is_active AND NOT person.is_superuser AND campaign.slug = %(slug)s
 """
 
 
@@ -50,17 +52,20 @@ def require_with_role(*, user: User, slug: str, roles: Sequence[str]) -> tuple[C
     return campaign, role
 
 
-def membership(*, user_id: int, slug: str) -> Membership | None:
-    """The membership of an active person who is no superuser, user and campaign joined: one query."""
+def signed_in_member(*, session_key: str, slug: str, now: datetime) -> tuple[Membership, str] | None:
+    """The membership of whoever has this session, user and campaign joined, and the session's data: one query.
+
+    Only of an active person who is no superuser. The data is as the session store encoded it.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(MEMBERSHIP.format(columns=MEMBER.columns), {"user": user_id, "slug": slug})
+        cursor.execute(MEMBERSHIP.format(columns=MEMBER.columns), {"session": session_key, "slug": slug, "now": now})
         row = cursor.fetchone()
     if row is None:
         return None
-    found, user, campaign = MEMBER.read(row)
+    found, user, campaign = MEMBER.read(row[:-1])
     assert isinstance(found, Membership)
     found.user, found.campaign = user, campaign
-    return found
+    return found, row[-1]
 
 
 def role_of(*, user: User, campaign: Campaign) -> str | None:

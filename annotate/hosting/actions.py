@@ -1,8 +1,9 @@
 """Writes about the platform's own processes."""
 
 from datetime import datetime, timedelta
+from importlib import import_module
 
-from django.contrib.sessions.models import Session
+from django.conf import settings
 from django.db import transaction
 
 from annotate.hosting.models import Heartbeat
@@ -20,4 +21,5 @@ def beat(*, role: str, name: str, now: datetime) -> None:
 def forget(*, now: datetime) -> None:
     """Drop the heartbeats of processes long gone, and sessions that ran out."""
     Heartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
-    Session.objects.filter(expire_date__lt=now).delete()
+    store = import_module(settings.SESSION_ENGINE).SessionStore
+    store.get_model_class().objects.filter(expire_date__lt=now).delete()

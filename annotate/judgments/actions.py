@@ -13,7 +13,7 @@ from django.db import connection, transaction
 
 from annotate.accounts.models import User
 from annotate.campaigns import queries as campaign_queries
-from annotate.campaigns.models import Tag
+from annotate.campaigns.models import Campaign, Tag
 from annotate.errors import RuleError
 from annotate.judgments import drafts, queries, sql
 from annotate.judgments.drafts import Problem, ViolationDraft
@@ -68,6 +68,20 @@ class TooLate(RuleError):
     """The submit can no longer be taken back."""
 
 
+@dataclass(frozen=True)
+class Submission:
+    """What an annotator submits. `key` stays the same when it is sent again.
+
+    `seen` is what the page had before it: what another page marked or submitted since is never replaced unasked.
+    """
+
+    verdict: str
+    violations: Sequence[ViolationDraft]
+    key: uuid.UUID
+    comment: str = ""
+    seen: Seen | None = None
+
+
 @transaction.atomic
 def submit(  # noqa: PLR0913 - what a judgment is made of
     *,
@@ -78,46 +92,37 @@ def submit(  # noqa: PLR0913 - what a judgment is made of
     idempotency_key: uuid.UUID,
     now: datetime,
     comment: str = "",
-    seen: Seen | None = None,
 ) -> Judgment:
-    """Store the annotator's verdict with its violations and close the lease, in four statements.
+    """Store the annotator's verdict with its violations and close the lease, in two statements.
 
     The same key again returns the first judgment and changes nothing. Another key on the same lease is a change of
-    mind: it appends a revision, which becomes the current one. `seen` is what a page had before it when its annotator
-    submitted: what another page marked or submitted since is never replaced unasked. Work that comes after the lease
-    ran out is kept; it is surplus when others took every slot meanwhile.
+    mind: it appends a revision, which becomes the current one. Work that comes after the lease ran out is kept; it is
+    surplus when others took every slot meanwhile.
 
-    Raises NotFound for a lease that is not theirs, NotComplete with every broken rule, KeyUsedElsewhere,
-    ChangedElsewhere, JudgedElsewhere.
+    Raises NotFound for a lease that is not theirs, NotComplete with every broken rule, KeyUsedElsewhere.
     """
-    lease = queue_actions.hold(token=token, annotator=annotator)
-    standing = _standing(lease, idempotency_key)
-    if standing.same is not None:
-        return Judgment.objects.get(pk=standing.same)
-    tags = campaign_queries.tags_of(tag_set_id=standing.tag_set)
-    _check(verdict, violations, comment, lease.output.text, tags)
-    if seen is not None and (again := _unless_seen(lease, standing, seen, verdict, violations, comment)):
-        return again
-    previous = Judgment.objects.get(pk=standing.current) if standing.current else None
-    if previous is not None:
-        Judgment.objects.filter(pk=previous.pk).update(is_current=False)
-    is_surplus = queue_actions.close_submitted(lease=lease, now=now)
-    judgment = Judgment(
-        campaign=lease.campaign,
-        output=lease.output,
-        annotator=annotator,
-        tag_set_id=standing.tag_set,
-        revision=standing.revision + 1,
-        is_surplus=previous.is_surplus if previous else is_surplus,
-        verdict=verdict,
-        comment=comment.strip(),
-        prompt_shown=queue_queries.prompt_shown(lease=lease),
-        idempotency_key=idempotency_key,
-        seconds=max(0, int((now - lease.leased_at).total_seconds())),
-        created_at=now,
-    )
-    _store(judgment, violations, tags)
-    return judgment
+    sent = Submission(verdict=verdict, violations=violations, key=idempotency_key, comment=comment)
+    return _submit(queue_actions.hold(token=token, annotator=annotator), sent, now)
+
+
+@transaction.atomic
+def submit_and_lease_next(
+    *,
+    token: uuid.UUID,
+    annotator: User,
+    campaign: Campaign,
+    sent: Submission,
+    now: datetime,
+    besides: Sequence[uuid.UUID] = (),
+) -> tuple[Judgment, Lease | None]:
+    """As `submit`, and lease the next output besides those held: three statements in one transaction.
+
+    The lease is None for whatever reason there is none; `queue.actions.say_why_not` tells. Raises what `submit` raises,
+    and ChangedElsewhere and JudgedElsewhere.
+    """
+    judgment = _submit(queue_actions.hold(token=token, annotator=annotator), sent, now)
+    following = queue_actions.take_next(campaign=campaign, annotator=annotator, now=now, besides=besides)
+    return judgment, following
 
 
 @transaction.atomic
@@ -178,55 +183,51 @@ def save_draft(
 
 @dataclass(frozen=True)
 class _Standing:
-    """What there is before a submit. `revision` is the highest, withdrawn ones too; `current` and `same` are ids."""
+    """What was judged under a lease before. `current` and `same`, the one that the key has made, are ids."""
 
-    tag_set: int
-    revision: int = 0
     current: int | None = None
-    current_revision: int = 0
+    revision: int = 0
+    is_surplus: bool | None = None
     same: int | None = None
 
 
+def _submit(lease: Lease, sent: Submission, now: datetime) -> Judgment:
+    standing = _standing(lease, sent.key) if lease.revision else _Standing()
+    if standing.same is not None:
+        return Judgment.objects.get(pk=standing.same)
+    tags = _tags(lease)
+    _check(sent, lease.output.text, tags)
+    if sent.seen is not None and (again := _unless_seen(lease, standing, sent, sent.seen)):
+        return again
+    if standing.current is not None:
+        Judgment.objects.filter(pk=standing.current).update(is_current=False)
+    return _store(lease, standing, sent, tags, now)
+
+
 def _standing(lease: Lease, key: uuid.UUID) -> _Standing:
-    arguments: dict[str, Any] = {"campaign": lease.campaign_id, "output": lease.output_id}
-    arguments |= {"annotator": lease.annotator_id, "key": key}
     with connection.cursor() as cursor:
-        cursor.execute(sql.STANDING, arguments)
+        cursor.execute(sql.STANDING, {"output": lease.output_id, "annotator": lease.annotator_id})
         rows = cursor.fetchall()
-    if rows[0][0] is None:
-        raise RuleError("This campaign has no tag set yet. An admin must save one before anything can be judged.")
-    standing = _Standing(tag_set=rows[0][0])
-    for _, id_, revision, is_current, its_key, is_mine in rows:
-        if id_ is None:
-            continue
-        if its_key == key and not is_mine:
-            raise KeyUsedElsewhere("This form was already used for another output. Open the work page again.")
-        standing = replace(standing, revision=max(standing.revision, revision))
+    standing = _Standing()
+    for id_, revision, is_current, is_surplus, its_key in rows:
         if is_current:
-            standing = replace(standing, current=id_, current_revision=revision)
+            standing = replace(standing, current=id_, revision=revision, is_surplus=is_surplus)
         if its_key == key:
             standing = replace(standing, same=id_)
     return standing
 
 
-def _unless_seen(
-    lease: Lease,
-    standing: _Standing,
-    seen: Seen,
-    verdict: str,
-    violations: Sequence[ViolationDraft],
-    comment: str,
-) -> Judgment | None:
+def _unless_seen(lease: Lease, standing: _Standing, sent: Submission, seen: Seen) -> Judgment | None:
     """Return the current judgment when it says the same and came from elsewhere; None when nothing came between."""
-    sent = queries.marks(violations=violations, comment=comment.strip(), verdict=verdict)
-    if standing.current and standing.current_revision != seen.revision:
+    said = queries.marks(violations=sent.violations, comment=sent.comment.strip(), verdict=sent.verdict)
+    if standing.current and standing.revision != seen.revision:
         current = Judgment.objects.prefetch_related("violations__tag").get(pk=standing.current)
-        if queries.marked(judgment=current) == sent:
+        if queries.marked(judgment=current) == said:
             return current
         raise JudgedElsewhere(
             "You judged this output in another tab or on another device, otherwise.", judgment=current
         )
-    if lease.draft is None or _said(lease.draft) != sent:
+    if lease.draft is None or _said(lease.draft) != said:
         _check_draft(lease, seen)
     return None
 
@@ -246,16 +247,49 @@ def _said(draft: Mapping[str, Any]) -> dict[str, Any]:
     return {name: draft[name] for name in ("violations", "comment", "verdict") if name in draft}
 
 
-def _check(verdict: str, violations: Sequence[ViolationDraft], comment: str, text: str, tags: Sequence[Tag]) -> None:
-    problems = drafts.check_verdict(verdict=verdict, drafts=violations, comment=comment)
-    problems += drafts.check(violations, text, tags)
+def _tags(lease: Lease) -> Sequence[Tag]:
+    tag_set_id = lease.campaign.tag_set_id  # type: ignore[attr-defined]
+    if tag_set_id is None:
+        raise RuleError("This campaign has no tag set yet. An admin must save one before anything can be judged.")
+    return campaign_queries.tags_of(tag_set_id=tag_set_id)
+
+
+def _check(sent: Submission, text: str, tags: Sequence[Tag]) -> None:
+    problems = drafts.check_verdict(verdict=sent.verdict, drafts=sent.violations, comment=sent.comment)
+    problems += drafts.check(sent.violations, text, tags)
     if problems:
         raise NotComplete(problems)
 
 
-def _store(judgment: Judgment, violations: Sequence[ViolationDraft], tags: Sequence[Tag]) -> None:
+def _store(lease: Lease, standing: _Standing, sent: Submission, tags: Sequence[Tag], now: datetime) -> Judgment:
+    judgment = Judgment(
+        campaign=lease.campaign,
+        output=lease.output,
+        annotator_id=lease.annotator_id,
+        tag_set_id=lease.campaign.tag_set_id,  # type: ignore[attr-defined]
+        verdict=sent.verdict,
+        comment=sent.comment.strip(),
+        prompt_shown=queue_queries.prompt_shown(lease=lease),
+        idempotency_key=sent.key,
+        seconds=max(0, int((now - lease.leased_at).total_seconds())),
+        created_at=now,
+    )
+    names = ("campaign_id", "annotator_id", "tag_set_id", "verdict", "comment", "prompt_shown", "seconds")
+    arguments = {name.removesuffix("_id"): getattr(judgment, name) for name in names}
+    arguments |= {**queue_actions.closing(lease=lease), "was_surplus": standing.is_surplus, "key": sent.key, "now": now}
+    arguments |= {"text_sha256": lease.output.text_sha256, "violations": _as_rows(sent, lease.output.text, tags)}
+    with connection.cursor() as cursor:
+        cursor.execute(sql.store(), arguments)
+        row = cursor.fetchone()
+    if row is None:
+        raise KeyUsedElsewhere("This form was already used for another output. Open the work page again.")
+    judgment.pk, judgment.revision, judgment.is_surplus = row
+    judgment._state.adding = False
+    return judgment
+
+
+def _as_rows(sent: Submission, text: str, tags: Sequence[Tag]) -> str:
     by_slug = {tag.slug: tag.pk for tag in tags}
-    text = judgment.output.text
     given = [
         {
             "tag": by_slug[draft.tag_slug],
@@ -269,13 +303,6 @@ def _store(judgment: Judgment, violations: Sequence[ViolationDraft], tags: Seque
             "correction": draft.correction,
             "source": dict(draft.source),
         }
-        for position, draft in enumerate(violations)
+        for position, draft in enumerate(sent.violations)
     ]
-    names = ("campaign_id", "output_id", "annotator_id", "tag_set_id", "revision", "is_surplus", "verdict", "comment")
-    arguments = {name.removesuffix("_id"): getattr(judgment, name) for name in (*names, "prompt_shown", "seconds")}
-    arguments |= {"key": judgment.idempotency_key, "now": judgment.created_at}
-    arguments |= {"text_sha256": judgment.output.text_sha256, "violations": json.dumps(given)}
-    with connection.cursor() as cursor:
-        cursor.execute(sql.STORE, arguments)
-        (judgment.pk,) = cursor.fetchone()
-    judgment._state.adding = False
+    return json.dumps(given)

@@ -1,24 +1,25 @@
 """The statements of a submit: what stands, and what is stored."""
 
-# The tag set in force, beside each judgment that the annotator has of the output or that the key has made.
+from annotate.queue import sql as queue_sql
+
+# The judgments that the annotator has of the output, or that the key has made.
 STANDING = """
-SELECT (SELECT id FROM campaigns_tagset WHERE campaign_id = %(campaign)s ORDER BY version DESC LIMIT 1),
-       judgment.id, judgment.revision, judgment.is_current, judgment.idempotency_key,
-       judgment.output_id = %(output)s AND judgment.annotator_id = %(annotator)s
-FROM (VALUES (1)) AS always
-LEFT JOIN judgments_judgment AS judgment
-    ON judgment.output_id = %(output)s AND judgment.annotator_id = %(annotator)s
-    OR judgment.idempotency_key = %(key)s
-ORDER BY judgment.revision
+SELECT id, revision, is_current, is_surplus, idempotency_key
+FROM judgments_judgment WHERE output_id = %(output)s AND annotator_id = %(annotator)s
+ORDER BY revision
 """
 
+# Stores nothing, and returns nothing, when the key has made another judgment.
 STORE = """
-WITH judgment AS (
+WITH {closing}, judgment AS (
     INSERT INTO judgments_judgment (campaign_id, output_id, annotator_id, tag_set_id, revision, is_current, is_surplus,
         verdict, comment, prompt_shown, idempotency_key, seconds, created_at)
-    VALUES (%(campaign)s, %(output)s, %(annotator)s, %(tag_set)s, %(revision)s, true, %(is_surplus)s,
-        %(verdict)s, %(comment)s, %(prompt_shown)s, %(key)s, %(seconds)s, %(now)s)
-    RETURNING id
+    SELECT %(campaign)s, %(output)s, %(annotator)s, %(tag_set)s, closed.revision, true,
+        COALESCE(%(was_surplus)s, NOT closed.has_slot),
+        %(verdict)s, %(comment)s, %(prompt_shown)s, %(key)s, %(seconds)s, %(now)s
+    FROM closed
+    ON CONFLICT (idempotency_key) DO NOTHING
+    RETURNING id, revision, is_surplus
 ), violations AS (
     INSERT INTO judgments_violation (judgment_id, tag_id, "position", scope, severity, "start", "end", quote,
         text_sha256, critique, correction, source)
@@ -29,5 +30,10 @@ WITH judgment AS (
         critique text, correction text, source jsonb
     )
 )
-SELECT id FROM judgment
+SELECT id, revision, is_surplus FROM judgment
 """
+
+
+def store() -> str:
+    """Return the statement that closes a lease and stores its judgment."""
+    return STORE.format(closing=queue_sql.CLOSING)

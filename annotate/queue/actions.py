@@ -91,6 +91,14 @@ def lease_next(
     if campaign.state != Campaign.State.ACTIVE:
         raise _not_active(campaign, campaign.state)
     _serialise(annotator)
+    lease = take_next(campaign=campaign, annotator=annotator, now=now, besides=besides)
+    if lease is None:
+        say_why_not(campaign=campaign, annotator=annotator)
+    return lease
+
+
+def take_next(*, campaign: Campaign, annotator: User, now: datetime, besides: Iterable[uuid.UUID] = ()) -> Lease | None:
+    """As `lease_next`, in a transaction that has the annotator's lock. One statement; None whatever the reason."""
     arguments = {
         **_lease_values(campaign, annotator, now),
         "besides": list(besides),
@@ -100,10 +108,16 @@ def lease_next(
         "first_key": policy.FIRST_KEY,
     }
     # Asked again for the one whose own lease the sweep took back in that very moment.
-    lease = reading.leased(arguments) or reading.leased(arguments)
-    if lease is None:
-        _say_why_not(campaign, annotator)
-    return lease
+    return reading.leased(arguments) or reading.leased(arguments)
+
+
+def say_why_not(*, campaign: Campaign, annotator: User) -> None:
+    """Raise what keeps the annotator from being given anything; return when there is just nothing."""
+    state = Campaign.objects.values_list("state", flat=True).get(pk=campaign.pk)
+    if state != Campaign.State.ACTIVE:
+        raise _not_active(campaign, state)
+    if not queries.may_judge(campaign=campaign, annotator=annotator):
+        raise _not_a_judge(campaign)
 
 
 @transaction.atomic
@@ -182,31 +196,24 @@ def keep_draft(*, lease: Lease, draft: dict[str, Any], now: datetime) -> None:
 
 
 def hold(*, token: uuid.UUID, annotator: User) -> Lease:
-    """Lock the annotator's lease until the transaction ends, with its output and campaign. One statement.
+    """Lock the annotator's lease until the transaction ends, under their lock. One statement.
+
+    The lease comes with its output and campaign, and the campaign with its newest `tag_set_id`, None without one.
 
     Raises NotFound when there is no such lease, it is not theirs, or they may no longer judge in its campaign.
     """
-    lease = reading.held({"token": token, **_who(annotator)})
+    lock_key = policy.lock_key(annotator_id=annotator.pk)
+    lease = reading.held({"token": token, "lock_key": lock_key, **_who(annotator)})
     if lease is None:
         raise NotFound("This output is not leased to you. Open the work page again to get your next one.")
     return lease
 
 
-def close_submitted(*, lease: Lease, now: datetime) -> bool:
-    """Close a lease that `hold` locked, as part of storing its judgment, and count the judgment in. One statement.
-
-    A lease that was given back in the meantime takes its slot back while one is free. Returns True when none was:
-    the judgment is kept, as surplus. A lease that was submitted before stays as it is.
-    """
-    if lease.state == Lease.State.SUBMITTED:
-        return False
-    more = 0 if lease.state == Lease.State.OPEN else 1
-    with connection.cursor() as cursor:
-        cursor.execute(sql.CLOSE_SUBMITTED, {"lease": lease.pk, "output": lease.output_id, "now": now, "more": more})
-        row = cursor.fetchone()
-    lease.state = Lease.State.SUBMITTED
-    lease.closed_at = now
-    return not row[0]
+def closing(*, lease: Lease) -> dict[str, Any]:
+    """Return what `sql.CLOSING` wants to know of a lease that `hold` locked."""
+    is_again = lease.state == Lease.State.SUBMITTED
+    more = 0 if is_again or lease.state == Lease.State.OPEN else 1
+    return {"lease": lease.pk, "output": lease.output_id, "is_again": is_again, "more": more}
 
 
 def reopen(*, lease: Lease, draft: Mapping[str, Any], now: datetime) -> None:
@@ -279,15 +286,6 @@ def _lease_values(campaign: Campaign, annotator: User, now: datetime) -> dict[st
 def _who(annotator: User) -> dict[str, Any]:
     is_trusted = queries.is_trusted(annotator)
     return {"annotator": annotator.pk, "is_trusted": is_trusted, "roles": list(policy.JUDGING_ROLES)}
-
-
-def _say_why_not(campaign: Campaign, annotator: User) -> None:
-    """Raise what keeps the annotator from being given anything; return when there is just nothing."""
-    state = Campaign.objects.values_list("state", flat=True).get(pk=campaign.pk)
-    if state != Campaign.State.ACTIVE:
-        raise _not_active(campaign, state)
-    if not queries.may_judge(campaign=campaign, annotator=annotator):
-        raise _not_a_judge(campaign)
 
 
 def _not_active(campaign: Campaign, state: str) -> CampaignNotActive:

@@ -114,6 +114,7 @@ class Lease(models.Model):
     )
     draft = models.JSONField(null=True)
     draft_version = models.PositiveIntegerField(default=0)
+    revision = models.PositiveSmallIntegerField(default=0, help_text="Judgments made under it, withdrawn ones too.")
     leased_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)

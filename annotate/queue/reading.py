@@ -20,7 +20,7 @@ LEASED = Joined(
 HELD = Joined(
     ("lease", Lease, None),
     ("output", Output, ["id", "prompt_id", "text", "text_sha256"]),
-    ("campaign", Campaign, ["id", "slug", "name", "state", "lease_minutes"]),
+    ("campaign", Campaign, ["id", "slug", "name", "state", "lease_minutes", "stance", "order", "gold_share"]),
 )
 
 
@@ -36,13 +36,14 @@ def leased(arguments: dict[str, Any]) -> Lease | None:
 
 
 def held(arguments: dict[str, Any]) -> Lease | None:
-    """Run HOLD; return its lease with its output and campaign."""
+    """Run HOLD; return its lease with its output and campaign, and that with its newest `tag_set_id`."""
     row = _first(sql.HOLD.format(columns=HELD.columns), arguments)
     if row is None:
         return None
-    lease, output, campaign = HELD.read(row)
+    lease, output, campaign = HELD.read(row[:-1])
     assert isinstance(lease, Lease)
     lease.output, lease.campaign = output, campaign
+    campaign.tag_set_id = row[-1]
     return lease
 
 

@@ -116,8 +116,9 @@ WITH mine AS (
     RETURNING item.output_id
 ), leased AS (
     INSERT INTO queue_lease
-        (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at)
-    SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, %(now)s, %(expires_at)s
+        (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, revision, leased_at,
+         expires_at)
+    SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, 0, %(now)s, %(expires_at)s
     FROM taken
     ON CONFLICT (output_id, annotator_id) DO UPDATE
         SET token = EXCLUDED.token, state = 'open', skip_reason = '', closed_at = NULL, stance = EXCLUDED.stance,
@@ -150,11 +151,15 @@ WHERE campaign_id = %(campaign)s AND priority = %(priority)s AND is_gold = %(is_
 FOR SHARE
 """
 
-# The lease, until the transaction ends. Its token alone opens nothing: somebody else's, or one of a campaign that the
-# annotator has left, finds no row.
+# The lease, until the transaction ends, under its annotator's lock, which comes first. Its token alone opens nothing:
+# somebody else's, or one of a campaign that the annotator has left, finds no row.
 HOLD = """
-SELECT {columns}
-FROM queue_lease AS lease
+WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(lock_key)s))
+SELECT {columns}, (
+    SELECT id FROM campaigns_tagset WHERE campaign_id = lease.campaign_id ORDER BY version DESC LIMIT 1
+)
+FROM alone
+CROSS JOIN queue_lease AS lease
 JOIN intake_output AS output ON output.id = lease.output_id
 JOIN campaigns_campaign AS campaign ON campaign.id = lease.campaign_id
 WHERE lease.token = %(token)s AND lease.annotator_id = %(annotator)s
@@ -166,15 +171,18 @@ WHERE lease.token = %(token)s AND lease.annotator_id = %(annotator)s
 FOR UPDATE OF lease
 """
 
-# Returns how many items counted the judgment in: 0 means that every slot was taken by others in the meantime.
-CLOSE_SUBMITTED = """
-WITH counted AS (
+# Part of the statement that stores a judgment: closes its lease and counts it in. A lease that was given back in the
+# meantime takes its slot back while one is free; `has_slot` says whether. One that is submitted already keeps its own.
+CLOSING = """
+counted AS (
     UPDATE queue_queueitem SET judged_count = judged_count + 1, taken_count = taken_count + %(more)s
-    WHERE output_id = %(output)s AND taken_count + %(more)s <= overlap
+    WHERE output_id = %(output)s AND NOT %(is_again)s AND taken_count + %(more)s <= overlap
     RETURNING output_id
+), closed AS (
+    UPDATE queue_lease SET state = 'submitted', draft = NULL, closed_at = %(now)s, revision = revision + 1
+    WHERE id = %(lease)s
+    RETURNING revision, %(is_again)s OR EXISTS (SELECT FROM counted) AS has_slot
 )
-UPDATE queue_lease SET state = 'submitted', draft = NULL, closed_at = %(now)s WHERE id = %(lease)s
-RETURNING (SELECT count(*) FROM counted)
 """
 
 # The judgment is taken back; its slot stays its annotator's.
@@ -208,8 +216,10 @@ WITH mine AS (
     SELECT output_id FROM taken UNION ALL SELECT %(output)s::bigint FROM mine WHERE state = 'open'
 )
 INSERT INTO queue_lease
-    (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at)
-SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, %(now)s, %(expires_at)s FROM wanted
+    (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, revision, leased_at,
+         expires_at)
+SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, 0, %(now)s, %(expires_at)s
+FROM wanted
 ON CONFLICT (output_id, annotator_id) DO UPDATE
     SET state = 'open', skip_reason = '', closed_at = NULL, expires_at = EXCLUDED.expires_at
 RETURNING *

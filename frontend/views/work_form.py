@@ -69,15 +69,14 @@ def read_judgment(sent: Mapping[str, Any]) -> SentJudgment:
         is_forced = sent.get("force") is True
         key = uuid.UUID(_said(sent, "key"))
         seen = judgment_actions.Seen(key=key, version=_number(sent, "version"), revision=_number(sent, "revision"))
-        return SentJudgment(
-            violations=drafts.from_json(sent.get("violations")),
+        submission = judgment_actions.Submission(
             verdict=_said(sent, "verdict"),
-            comment=_said(sent, "comment"),
+            violations=drafts.from_json(sent.get("violations")),
             key=key,
-            version=seen.version,
+            comment=_said(sent, "comment"),
             seen=None if is_forced else seen,
-            besides=tokens(sent, "besides"),
         )
+        return SentJudgment(submission=submission, version=seen.version, besides=tokens(sent, "besides"))
     except ValueError as error:
         raise _damaged(error) from error
 
@@ -138,12 +137,8 @@ def _refuse(name: str) -> None:
 
 @dataclass(frozen=True)
 class SentJudgment:
-    violations: list[ViolationDraft]
-    verdict: str
-    comment: str
-    key: uuid.UUID
+    submission: judgment_actions.Submission
     version: int
-    seen: judgment_actions.Seen | None
     besides: list[uuid.UUID]
 
 

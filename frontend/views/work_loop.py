@@ -43,15 +43,13 @@ def judgment(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> Ht
     """Store a judgment and answer with the next output to hold. The judgment is stored whatever becomes of the next."""
     sent = work_form.read_judgment(work_form.body(request))
     try:
-        stored = judgment_actions.submit(
+        stored, following = judgment_actions.submit_and_lease_next(
             token=token,
             annotator=request.user,
-            verdict=sent.verdict,
-            violations=sent.violations,
-            idempotency_key=sent.key,
+            campaign=campaign,
+            sent=sent.submission,
             now=clock.now(),
-            comment=sent.comment,
-            seen=sent.seen,
+            besides=sent.besides,
         )
     except judgment_actions.NotComplete as error:
         problems = [{"index": each.index, "field": each.field, "message": each.message} for each in error.problems]
@@ -65,11 +63,11 @@ def judgment(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> Ht
     saved = {
         "lease": str(token),
         "verdict": stored.verdict,
-        "violations": len(sent.violations),
+        "violations": len(sent.submission.violations),
         "revision": stored.revision,
         "undo_until": undo_until(stored),
     }
-    return JsonResponse({"saved": saved, **_next(request, campaign, sent.besides)})
+    return JsonResponse({"saved": saved, **_following(request, campaign, following)})
 
 
 @require_POST
@@ -165,9 +163,17 @@ def _next(request: doors.Request, campaign: Campaign, besides: Iterable[uuid.UUI
         lease = queue_actions.lease_next(campaign=campaign, annotator=request.user, now=clock.now(), besides=besides)
     except queue_actions.CampaignNotActive as error:
         return {"sheet": None, "why": error.state}
-    if lease is None:
-        return {"sheet": None, "why": "nothing_left"}
-    return {"sheet": sheets.sheet(lease), "why": ""}
+    return {"sheet": lease and sheets.sheet(lease), "why": "" if lease else "nothing_left"}
+
+
+def _following(request: doors.Request, campaign: Campaign, lease: Lease | None) -> dict[str, Any]:
+    if lease is not None:
+        return {"sheet": sheets.sheet(lease), "why": ""}
+    try:
+        queue_actions.say_why_not(campaign=campaign, annotator=request.user)
+    except queue_actions.CampaignNotActive as error:
+        return {"sheet": None, "why": error.state}
+    return {"sheet": None, "why": "nothing_left"}
 
 
 def _changed(error: judgment_actions.ChangedElsewhere) -> HttpResponse:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 
 from annotate import clock
 from annotate.accounts.models import User
+from annotate.accounts.sessions import SessionStore
 from annotate.campaigns import actions as campaigns
 from annotate.campaigns.models import Campaign
 from annotate.campaigns.tags import TagDraft

@@ -62,6 +62,7 @@ class Migration(migrations.Migration):
                 ('stance', models.CharField(choices=[('as_written', 'as written'), ('masked', 'masked'), ('flipped', 'flipped')], default='as_written', help_text="The campaign's at the time.", max_length=10)),
                 ('draft', models.JSONField(null=True)),
                 ('draft_version', models.PositiveIntegerField(default=0)),
+                ('revision', models.PositiveSmallIntegerField(default=0, help_text='Judgments made under it, withdrawn ones too.')),
                 ('leased_at', models.DateTimeField()),
                 ('expires_at', models.DateTimeField()),
                 ('closed_at', models.DateTimeField(null=True)),

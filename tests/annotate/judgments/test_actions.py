@@ -189,7 +189,7 @@ def test_submit_statements_do_not_grow_with_violations(campaign: Campaign, ada: 
         with CaptureQueriesContext(connection) as captured:
             submit(lease, ada, *violations)
         counts.append(sum("SAVEPOINT" not in query["sql"] for query in captured.captured_queries))
-    assert counts == [4, 4]
+    assert counts == [2, 2]
 
 
 def test_scripts_lease_and_submit_like_everybody(campaign: Campaign) -> None:
