@@ -1,4 +1,4 @@
-"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue]`.
+"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page]`.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -17,7 +17,7 @@ from annotate.hosting import postgres
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
 ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
-ALL = ("intake", "export", "grouping", "queue")
+ALL = ("intake", "export", "grouping", "queue", "page")
 
 
 def main(names: list[str]) -> None:
