@@ -153,12 +153,22 @@ def _message(value: Any, name: str) -> dict[str, Any]:
     role = _text(value.get("role"), f"{name}.role")
     if not role or len(role) > 40:
         raise Refused(f"{name}.role is empty or too long")
-    content = texts.normalise(_text(value.get("content"), f"{name}.content")).text
+    content = value.get("content")
+    if content is None and value.get("tool_calls"):
+        content = ""
+    content = texts.normalise(_text(content, f"{name}.content")).text
     return {**texts.check_json(value, name), "role": role, "content": content}
 
 
 def _transcript(messages: list[dict[str, Any]]) -> str:
-    return "\n\n".join(f"{message['role']}: {message['content']}" for message in messages)
+    return "\n\n".join(f"{message['role']}: {_said(message)}" for message in messages)
+
+
+def _said(message: dict[str, Any]) -> str:
+    """Return the message as text; the calls of tools, where it makes some, as they are written."""
+    calls = message.get("tool_calls")
+    called = [json.dumps(call, ensure_ascii=False) for call in calls] if isinstance(calls, list) else []
+    return "\n".join(part for part in (message["content"], *called) if part)
 
 
 def _text(value: Any, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
@@ -17,7 +17,7 @@ from annotate.intake import queries
 from annotate.intake.models import ImportBatch, Output, Prompt
 from annotate.judgments.models import Judgment
 from annotate.quality import consensus, judges
-from frontend import doors, paging
+from frontend import doors, paging, sheets
 from frontend.hostile import Span
 
 READERS = (doors.ADMIN, doors.REVIEWER, doors.RESEARCHER)
@@ -102,7 +102,8 @@ def output(request: doors.Request, campaign: Campaign, output_id: int) -> HttpRe
         campaign=campaign,
         tab="outputs",
         output=found,
-        blocks=_blocks(found.prompt),
+        blocks=sheets.of_prompt(found.prompt.text, found.prompt.messages),
+        twins=_twins(found.prompt),
         page=page,
         spans=_spans(page.items, only=request.GET.get("judgment", "")),
         only=request.GET.get("judgment", ""),
@@ -113,11 +114,12 @@ def output(request: doors.Request, campaign: Campaign, output_id: int) -> HttpRe
     )
 
 
-def _blocks(prompt: Prompt) -> list[Mapping[str, Any]]:
-    """The prompt as blocks of a role and its text; a plain prompt is one block without a role."""
-    if not prompt.messages:
-        return [{"role": "", "content": prompt.text}]
-    return [{"role": message["role"], "content": message["content"]} for message in prompt.messages]
+def _twins(prompt: Prompt) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The twins of the prompt, each with the word for its stance and its blocks."""
+    return [
+        (Campaign.Stance(stance).label, sheets.of_prompt(twin["text"], twin["messages"]))
+        for stance, twin in sorted(prompt.twins.items(), reverse=True)
+    ]
 
 
 def _spans(judgments: Iterable[Judgment], *, only: str) -> list[Span]:

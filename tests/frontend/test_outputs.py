@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -166,3 +167,30 @@ def test_output_queries_do_not_grow_with_judgments(django_assert_max_num_queries
     client = visitor(campaign)
     with django_assert_max_num_queries(8):
         client.get(reverse("output", args=[campaign.slug, output.pk]))
+
+
+def test_output_shows_the_twins_of_its_prompt_and_the_calls_of_tools() -> None:
+    campaign = factories.campaign("helpdesk")
+    prompt = factories.prompt(campaign, "I am sure it is 5.")
+    prompt.messages = [
+        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add", "arguments": "{}"}}]}
+    ]
+    prompt.twins = {"flipped": {"text": "I am sure it is <4>.", "messages": []}}
+    prompt.save()
+    output = factories.output(campaign, prompt=prompt)
+    page = visitor(campaign).get(f"/c/helpdesk/outputs/{output.pk}/").text
+    assert "Prompt, flipped" in page
+    assert "I am sure it is &lt;4&gt;." in page
+    assert "Prompt, masked" not in page
+    assert re.search(r"calls <bdi[^>]*>add</bdi>", page)
+
+
+def test_output_does_not_mix_people_with_programs() -> None:
+    campaign = factories.campaign("helpdesk", overlap=4)
+    output = factories.output(campaign)
+    client, address = visitor(campaign), f"/c/helpdesk/outputs/{output.pk}/"
+    for kind in ("script", "model"):
+        factories.judgment(output, annotator=factories.user(kind=kind))
+    assert "Programs together: rejected by 2 of 2" in " ".join(client.get(address).text.split())
+    factories.judgment(output, "nothing_wrong")
+    assert "People together: nothing wrong, rejected by none of 1" in " ".join(client.get(address).text.split())

@@ -74,6 +74,7 @@ def test_parse_chat_with_the_output_as_its_last_message() -> None:
         ({"prompt": [], "output": "o"}, "expected a list of messages"),
         ({"prompt": ["hi"], "output": "o"}, r"prompt\[0\] is text; expected an object"),
         ({"prompt": [{"role": "user"}], "output": "o"}, r"prompt\[0\]\.content is missing"),
+        ({"prompt": [{"role": "user", "tool_calls": []}], "output": "o"}, r"prompt\[0\]\.content is missing"),
         ({"prompt": "p", "messages": [], "output": "o"}, "both given"),
         ({"prompt": "p", "output": "a\x00"}, "NUL"),
         ({"prompt": "p", "output": "\ud83d"}, "surrogate"),
@@ -223,3 +224,17 @@ def test_severity_words() -> None:
     assert mark(severity="minor").source == {}
     assert mark(severity="odd").source == {"severity": "odd"}
     assert set(marks.SEVERITIES.values()) <= {"", "minor", "major", "critical"}
+
+
+def test_a_message_that_only_calls_tools_needs_no_content() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "search", "arguments": '{"q": "Bloom"}'}}
+    chat = [
+        {"role": "user", "content": "When?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "name": "search", "content": "2018"},
+    ]
+    record = records.parse({"prompt": chat, "prompt_masked": chat[1:], "output": "In 2018."})
+    assert record.messages[1] == {"role": "assistant", "content": "", "tool_calls": [call]}
+    assert [block.split("\n")[0] for block in record.prompt.split("\n\n")][::2] == ["user: When?", "tool: 2018"]
+    assert '"name": "search"' in record.prompt
+    assert record.twins["masked"]["messages"] == record.messages[1:]
