@@ -204,3 +204,14 @@ def test_nested_and_overlapping_spans(read: Read) -> None:
     assert severities() == ["major", "minor", "critical"]
     assert text.painted("inner-minor") == ["third"]
     assert text.painted("major") == ["It was his third album"]
+
+
+def test_a_long_span_is_said_in_short(read: Read) -> None:
+    written = "👩‍🚀" * 400 + " end"
+    text = read(written)
+    text.press("ArrowRight", *["Shift+ArrowDown"] * 30)
+    assert len(text.selected) > 1000
+    said = text.said.removesuffix(", selected")
+    shown = text.page.evaluate("reader.excerpt(reader.selection)")
+    assert len(said) < 130 and len(shown) < 610
+    assert set(said.replace("end", "").replace(" … ", "").split("👩‍🚀")) <= {"", " "}  # no character is cut

@@ -10,7 +10,8 @@
 //   reader.dispose();                          takes every listener and mark away
 //
 // Outside, places are code points of the stored text: reader.selection is {start, end} or null, reader.place is where
-// an omission would be (or null), reader.quote({start, end}), reader.length, reader.text.
+// an omission would be (or null), reader.quote({start, end}), reader.excerpt({start, end}) (its beginning and end, where
+// it is long), reader.length, reader.text.
 // reader.deselect() forgets the selection and keeps the cursor.
 //
 //   onMove(says)               cursor or selection changed; `says` is what to announce ("" when nothing is to be said)
@@ -30,7 +31,8 @@ import { TextMap } from "./textmap.js";
 import { Tokens, isRightToLeft, snap } from "./tokens.js";
 
 const NOTHING = () => {};
-const SAID_AT_MOST = 120; // characters; more is no help to somebody who listens
+const SAID_AT_MOST = 120; // UTF-16 units; more is no help to somebody who listens
+const SHOWN_AT_MOST = 600;
 
 export class Reader {
   #listening = new AbortController();
@@ -95,6 +97,10 @@ export class Reader {
 
   quote({ start, end }) {
     return start === null ? "" : this.text.slice(this.offsets.toUnits(start), this.offsets.toUnits(end));
+  }
+
+  excerpt({ start, end }) {
+    return start === null ? "" : shortened(this.tokens, this.toUnits({ start, end }), SHOWN_AT_MOST);
   }
 
   show(violations, current = null) {
@@ -169,7 +175,7 @@ export class Reader {
     const span = edge?.span ?? selection ?? place;
     if (!span) return this.onMove("");
     if (!isByPointer) this.onReveal(this.map.range(...this.#headOf(span)));
-    const said = shortened(this.text, span);
+    const said = shortened(this.tokens, span, SAID_AT_MOST);
     if (edge) return this.onMove(`${edge.side} moves: ${said}`);
     return this.onMove(selection ? `${said}, selected` : said);
   }
@@ -208,7 +214,9 @@ const ACTIONS = {
   clear: ({ cursor }) => cursor.escape(),
 };
 
-function shortened(text, { start, end }) {
-  if (end - start <= SAID_AT_MOST) return text.slice(start, end);
-  return `${text.slice(start, start + SAID_AT_MOST / 2)} … ${text.slice(end - SAID_AT_MOST / 2, end)}`;
+// Never cut inside a character.
+function shortened(tokens, { start, end }, most) {
+  const { text } = tokens;
+  if (end - start <= most) return text.slice(start, end);
+  return `${text.slice(start, tokens.before(start + most / 2))} … ${text.slice(tokens.after(end - most / 2), end)}`;
 }
