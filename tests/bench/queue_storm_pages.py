@@ -12,7 +12,7 @@ from typing import Any
 from tests.bench import queue_load
 from tests.bench.queue_storm_seen import Seen
 
-PATIENCE = 60.0  # longer than any recovery: who waits for longer has found a fault
+PATIENCE = 30.0  # longer than any recovery: who waits for longer has found a fault
 COMMENT = "Two things are wrong here"
 LIFE = (("judge", 90), ("skip", 4), ("save_draft", 3), ("beat", 3), ("close", 1.5), ("doze", 0.5))
 UNDOES = 0.03
@@ -156,6 +156,7 @@ class Page:
     def _until_answered(self, method: str, path: str, body: str) -> tuple[int, bytes]:
         """The same request until the server has said yes or no to it."""
         patient_until, wait = time.monotonic() + PATIENCE, 0.05
+        status, answer = 0, b""
         while time.monotonic() < patient_until:
             self.asked_at = time.monotonic()
             try:
@@ -168,4 +169,4 @@ class Page:
             self.retries += 1
             time.sleep(wait * self.chance.random())
             wait = min(wait * 2, 1.0)
-        raise AssertionError(f"{path} was not answered within {PATIENCE:.0f} s")
+        raise AssertionError(f"{path} was not answered within {PATIENCE:.0f} s, at last with {status}: {answer[:500]!r}")

@@ -147,6 +147,9 @@ def storm(cluster: postgres.Cluster, options: argparse.Namespace) -> bool:
     with ThreadPoolExecutor(len(pages)) as pool:
         try:
             weather.rage(pages=[pool.submit(page.live) for page in pages], is_over=is_over)
+        except BaseException:
+            say((cluster.home / "logs" / "web.log").read_text(errors="replace")[-5000:])
+            raise
         finally:
             is_over.set()
             weather.tend()
