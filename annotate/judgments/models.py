@@ -19,9 +19,13 @@ class Judgment(models.Model):
         NOTHING_WRONG = "nothing_wrong", "nothing wrong"
         CANNOT_TELL = "cannot_tell", "cannot tell"
 
-    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="judgments")
-    output = models.ForeignKey("intake.Output", on_delete=models.CASCADE, related_name="judgments")
-    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments")
+    campaign = models.ForeignKey(
+        "campaigns.Campaign", on_delete=models.CASCADE, related_name="judgments", db_index=False
+    )
+    output = models.ForeignKey("intake.Output", on_delete=models.CASCADE, related_name="judgments", db_index=False)
+    annotator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments", db_index=False
+    )
     tag_set = models.ForeignKey("campaigns.TagSet", on_delete=models.PROTECT, related_name="+")
     revision = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)

@@ -81,10 +81,13 @@ WITH mine AS (
     UPDATE queue_shelf AS shelf SET sealed = seals.round
     FROM (
         SELECT shelf.id, places.round FROM queue_shelf AS shelf JOIN places USING (id)
-        WHERE shelf.sealed < places.round AND EXISTS (
+        CROSS JOIN LATERAL (
             SELECT FROM queue_queueitem AS item
-            WHERE item.shelf_id = shelf.id AND item.taken_count < item.overlap AND item.round = places.round
-        )
+            WHERE item.shelf_id = places.id AND item.taken_count < item.overlap AND item.round = places.round
+            ORDER BY item.round, item.order_key
+            LIMIT 1
+        ) AS waiting
+        WHERE shelf.sealed < places.round
         ORDER BY shelf.id
         FOR UPDATE OF shelf
     ) AS seals

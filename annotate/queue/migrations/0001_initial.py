@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                 ('closed_at', models.DateTimeField(null=True)),
                 ('annotator', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='leases', to=settings.AUTH_USER_MODEL)),
                 ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='campaigns.campaign')),
-                ('output', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='leases', to='intake.output')),
+                ('output', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='leases', to='intake.output')),
             ],
             options={
                 'indexes': [models.Index(condition=models.Q(('state', 'open')), fields=['annotator', 'campaign'], name='lease_open_mine'), models.Index(condition=models.Q(('state', 'open')), fields=['expires_at'], name='lease_open_expiry')],
