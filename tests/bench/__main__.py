@@ -1,4 +1,5 @@
-"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page]`.
+"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
+storm]`. The storm kills its database, so it makes one for itself.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -17,11 +18,21 @@ from annotate.hosting import postgres
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
 ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
-ALL = ("intake", "export", "grouping", "queue", "page")
+ALL = ("intake", "export", "grouping", "queue", "page", "storm")
+STORM = "storm"
 
 
 def main(names: list[str]) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")  # noqa: T201
+    wanted = names or ALL
+    if any(name != STORM for name in wanted):
+        _on_one_database([name for name in wanted if name != STORM])
+    if STORM in wanted:
+        _say(STORM)
+        _run(["-m", "tests.bench.queue_storm"], dict(os.environ))
+
+
+def _on_one_database(names: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="negativa-bench-", dir="/tmp") as folder:
         home = Path(folder)
         home.chmod(0o711)  # the database's user must pass through
@@ -29,10 +40,14 @@ def main(names: list[str]) -> None:
         with cluster.held():
             environment = {**os.environ, "NEGATIVA_HOME": folder, "DATABASE_URL": cluster.url()}
             _run(["manage.py", "migrate", "--verbosity", "0"], environment)
-            for name in names or ALL:
-                print(f"\n{name}", flush=True)  # noqa: T201
+            for name in names:
+                _say(name)
                 _run(["-m", f"tests.bench.{name}", *ARGUMENTS.get(name, [])], environment)
         cluster.wait_stopped(seconds=60)
+
+
+def _say(name: str) -> None:
+    print(f"\n{name}", flush=True)  # noqa: T201
 
 
 def _run(arguments: list[str], environment: dict[str, str]) -> None:

@@ -52,6 +52,7 @@ def read(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--order", choices=("depth", "breadth"), default="depth")
     parser.add_argument("--kills", type=int, default=40)
     parser.add_argument("--deck", default=DECK, help="what is killed; shuffled, and shuffled again when it is used up")
+    parser.add_argument("--swept-after", type=float, default=8.0, help="seconds; who dozes, dozes half as long again")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--log", help="a file for every step that the pages saw, a JSON line each")
     return parser.parse_args(arguments)

@@ -12,20 +12,27 @@ from typing import Any
 from tests.bench import queue_load
 from tests.bench.queue_storm_seen import Seen
 
-PATIENCE = 30.0  # longer than any recovery: who waits for longer has found a fault
+PATIENCE = 90.0  # longer than any recovery: who waits for longer has found a fault
 COMMENT = "Two things are wrong here"
 LIFE = (("judge", 90), ("skip", 4), ("save_draft", 3), ("beat", 3), ("close", 1.5), ("doze", 0.5))
 UNDOES = 0.03
-DOZES = 12.0
 
 
 class Page:
     """One tab: what it shows and what it fetched ahead are in `held`. What it saw is kept in `seen`."""
 
     def __init__(
-        self, *, number: int, client: queue_load.Client, slug: str, chance: random.Random, is_over: threading.Event
+        self,
+        *,
+        number: int,
+        client: queue_load.Client,
+        slug: str,
+        chance: random.Random,
+        doze: float,
+        is_over: threading.Event,
     ) -> None:
         self.number, self.client, self.slug, self.chance, self.is_over = number, client, slug, chance, is_over
+        self.dozes = doze
         self.seen: list[Seen] = []
         self.held: list[dict[str, Any]] = []
         self.retries, self.asked_at = 0, 0.0
@@ -119,7 +126,7 @@ class Page:
 
     def doze(self) -> None:
         """Longer than the sweep leaves a lease alone."""
-        self.is_over.wait(DOZES)
+        self.is_over.wait(self.dozes)
 
     def _marked(self, sheet: dict[str, Any]) -> dict[str, Any]:
         comment = f"{COMMENT}: {sheet['key']}"  # so that what is stored can be told from any other
@@ -169,4 +176,6 @@ class Page:
             self.retries += 1
             time.sleep(wait * self.chance.random())
             wait = min(wait * 2, 1.0)
-        raise AssertionError(f"{path} was not answered within {PATIENCE:.0f} s, at last with {status}: {answer[:500]!r}")
+        raise AssertionError(
+            f"{path} was not answered within {PATIENCE:.0f} s, at last with {status}: {answer[:500]!r}"
+        )

@@ -33,8 +33,7 @@ from tests.bench.queue_storm_seen import Facts, Seen
 
 T = TypeVar("T")
 TICK = 0.05
-SWEPT_AFTER = timedelta(seconds=8)
-SWEEP_EVERY, LOOK_EVERY, SAY_EVERY = 2.0, 0.2, 15.0
+SWEEP_EVERY, LOOK_EVERY, SAY_EVERY = 1.0, 0.2, 15.0
 GOLD_SHARE = 5
 WANTED = """
 SELECT COALESCE(sum(item.overlap - item.judged_count), 0)
@@ -67,6 +66,7 @@ class Storm:
     def __init__(self, *, campaign: Campaign, web: Web, database: Database, options: argparse.Namespace) -> None:
         self.campaign, self.web, self.database = campaign, web, database
         self.chance = random.Random(options.seed)
+        self.swept_after = timedelta(seconds=options.swept_after)
         self.kills: list[Kill] = []
         self.deeds = {
             "worker": web.kill_worker,
@@ -116,7 +116,7 @@ class Storm:
                 del self.plan[0]
 
     def _sweep(self) -> None:
-        ahead = timedelta(minutes=self.campaign.lease_minutes) + policy.OVERDUE_GRACE - SWEPT_AFTER
+        ahead = timedelta(minutes=self.campaign.lease_minutes) + policy.OVERDUE_GRACE - self.swept_after
         actions.expire_overdue(now=clock.now() + ahead)
 
     def _wanted(self) -> int:
@@ -139,6 +139,7 @@ def storm(cluster: postgres.Cluster, options: argparse.Namespace) -> bool:
             client=client_of(person, web.port),
             slug=campaign.slug,
             chance=random.Random(f"{options.seed} {number}"),
+            doze=1.5 * options.swept_after,
             is_over=is_over,
         )
         for number, person in enumerate(tabs)
