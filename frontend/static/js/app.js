@@ -3,23 +3,24 @@
 // The chosen tab may lie outside a narrow screen's row of tabs.
 document.querySelector('.tabs [aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "center" });
 
-// What scrolls sideways by itself can be scrolled by keys: it takes the focus, and says what it is.
+// What scrolls by itself can be scrolled by keys: it takes the focus, and says what it is.
+const SCROLLERS = ".table-wrap, .prompt-blocks, .pair-prompt, .pair .quote, .run-log pre, .run-spec, .import-example, #load-code";
 const scrollers = new ResizeObserver((entries) => entries.forEach(({ target }) => reachable(target)));
 watchScrollers();
 document.body.addEventListener("htmx:afterSettle", watchScrollers);
 
 function watchScrollers() {
-  for (const each of document.querySelectorAll(".table-wrap")) scrollers.observe(each);
+  for (const each of document.querySelectorAll(SCROLLERS)) scrollers.observe(each);
 }
 
-function reachable(wrap) {
-  if (wrap.scrollWidth <= wrap.clientWidth) {
-    for (const name of ["tabindex", "role", "aria-label"]) wrap.removeAttribute(name);
+function reachable(box) {
+  if (box.scrollWidth <= box.clientWidth && box.scrollHeight <= box.clientHeight) {
+    for (const name of ["tabindex", "role", "aria-label"]) box.removeAttribute(name);
     return;
   }
-  wrap.tabIndex = 0;
-  wrap.setAttribute("role", "region");
-  wrap.setAttribute("aria-label", wrap.querySelector("caption")?.textContent.trim() || titleOf(wrap));
+  box.tabIndex = 0;
+  box.setAttribute("role", "region");
+  box.setAttribute("aria-label", box.querySelector("caption")?.textContent.trim() || titleOf(box));
 }
 
 // The heading above.
