@@ -21,6 +21,8 @@ from frontend.views import (
     schedules,
     sign_in,
     skipped,
+    verify,
+    verify_rounds,
     work,
 )
 
@@ -40,6 +42,8 @@ PAGES = (
     work,
     quality,
     skipped,
+    verify,
+    verify_rounds,
     constraints,
     datasets,
     runs,

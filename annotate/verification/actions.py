@@ -181,14 +181,15 @@ def answer(
 
 
 @transaction.atomic
-def undo(*, token: uuid.UUID, annotator: User, now: datetime) -> Turn:
+def undo(*, token: uuid.UUID, annotator: User, now: datetime, said: uuid.UUID | None = None) -> Turn:
     """Take the answer back; the question is open again, in the slot it had. Undoing again changes nothing.
 
-    Nobody else can have been given the slot: an answer holds it. Raises NotFound and RoundClosed.
+    With `said`, the key of the answer that is meant, a later answer stays. Nobody else can have been given the slot: an
+    answer holds it. Raises NotFound and RoundClosed.
     """
     turn = _hold(token, annotator)
     current = turn.answers.filter(is_current=True).first()
-    if current is None:
+    if current is None or said not in (None, current.idempotency_key):
         return turn
     _require_open(turn.round)
     Answer.objects.filter(pk=current.pk).update(is_current=False, withdrawn_at=now)

@@ -47,6 +47,14 @@ class Shares:
         """Wilson's interval with the outputs as its trials: answers about one output are not independent."""
         return None if self.share is None else gold.wilson(self.share * self.outputs, self.outputs)
 
+    @property
+    def percent(self) -> int | None:
+        return None if self.share is None else round(100 * self.share)
+
+    @property
+    def between_percents(self) -> tuple[int, int] | None:
+        return None if self.interval is None else (round(100 * self.interval[0]), round(100 * self.interval[1]))
+
 
 @dataclass(kw_only=True, slots=True)
 class Result:
@@ -126,7 +134,7 @@ def held(*, token: uuid.UUID, annotator: User) -> QuerySet[Turn]:
 def shown_turns(*, ids: Collection[int]) -> list[Turn]:
     """Return turns with all that is shown of them, in the order in which they are given out. One statement."""
     turns = Turn.objects.filter(pk__in=ids).select_related("round", "item__output__prompt")
-    return list(turns.defer("item__output__meta").order_by("round", "place"))
+    return list(turns.order_by("round", "place"))
 
 
 def prompt_shown(*, turn: Turn) -> str:
@@ -142,10 +150,10 @@ def shown_prompt(*, turn: Turn) -> tuple[str, list[dict[str, Any]]]:
     return str(twin.get("text") or ""), list(twin.get("messages") or [])
 
 
-def last_answer(*, token: uuid.UUID, annotator: User) -> Answer | None:
+def last_answer(*, campaign: Campaign, token: uuid.UUID, annotator: User) -> Answer | None:
     """Return what the annotator said in this turn of theirs, unless they took it back."""
-    mine = held(token=token, annotator=annotator).values("pk")
-    return Answer.objects.filter(turn__in=mine, is_current=True).select_related("turn", "item__round").first()
+    mine = held(token=token, annotator=annotator).filter(round__campaign=campaign).values("pk")
+    return Answer.objects.filter(turn__in=mine, is_current=True).select_related("turn__round").first()
 
 
 def left(*, campaign: Campaign, annotator: User) -> int:
@@ -154,6 +162,12 @@ def left(*, campaign: Campaign, annotator: User) -> int:
     with connection.cursor() as cursor:
         cursor.execute(sql.COUNT_FREE, arguments)
         return int(cursor.fetchone()[0])
+
+
+def answered(*, campaign: Campaign, annotator: User) -> int:
+    """Return how many questions of the open rounds the annotator has answered."""
+    mine = Turn.objects.filter(annotator=annotator, state=Turn.State.ANSWERED)
+    return mine.filter(round__campaign=campaign, round__state=Round.State.OPEN).count()
 
 
 def with_work(*, campaign_ids: Sequence[int], annotator: User) -> set[int]:

@@ -9,6 +9,7 @@ from django.urls import path
 
 from annotate.campaigns import queries as campaigns
 from annotate.campaigns.models import Campaign
+from annotate.verification import queries as verification
 from frontend import doors, loop, progress
 from frontend.views import skipped
 
@@ -19,6 +20,8 @@ def overview(request: doors.Request, campaign: Campaign) -> HttpResponse:
         "progress": progress.of_campaigns(campaign_ids=[campaign.pk])[campaign.pk],
         "my_count": progress.judged_by(campaign=campaign, user_id=request.user.pk),
         "tag_set": campaigns.current_tag_set(campaign=campaign),
+        "has_questions": request.campaign_role in doors.JUDGES
+        and bool(verification.with_work(campaign_ids=[campaign.pk], annotator=request.user)),
     }
     if request.campaign_role != doors.ANNOTATOR:
         context |= _found(campaign)

@@ -55,7 +55,7 @@ def test_home_queries_do_not_grow_with_campaigns(client: Client, ada: User, djan
     counts = []
     for _ in range(2):
         factories.output(factories.campaign(by=ada))
-        with django_assert_num_queries(4) as seen:
+        with django_assert_num_queries(5) as seen:
             client.get("/")
         counts.append(len(seen))
     assert counts[0] == counts[1]
@@ -157,7 +157,7 @@ def test_overview_queries_do_not_grow(client: Client, ada: User, django_assert_m
     for _ in range(2):
         for _ in range(3):
             factories.judgment(factories.output(campaign))
-        with django_assert_max_num_queries(21):
+        with django_assert_max_num_queries(22):
             assert client.get(f"/c/{campaign.slug}/").status_code == 200
 
 

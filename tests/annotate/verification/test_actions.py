@@ -295,6 +295,18 @@ def test_undo_opens_the_question_again_in_its_slot(campaign: Campaign, ada: User
     assert Item.objects.values_list("taken_count", "answered_count").get() == (1, 1)
 
 
+def test_undo_of_an_earlier_answer_leaves_the_later_one(campaign: Campaign, ada: User) -> None:
+    rows.start(campaign)
+    [turn] = rows.take(campaign, ada)
+    first, second = uuid4(), uuid4()
+    rows.say(turn, key=first)
+    rows.say(turn, "not_violated", key=second)
+    actions.undo(token=turn.token, annotator=ada, now=NOW, said=first)
+    assert Answer.objects.get(is_current=True).answer == "not_violated"
+    actions.undo(token=turn.token, annotator=ada, now=NOW, said=second)
+    assert not Answer.objects.filter(is_current=True).exists()
+
+
 def test_release_gives_open_turns_back_once(campaign: Campaign, ada: User, ben: User) -> None:
     rows.start(campaign, tagged=0, random=2)
     turns = rows.take(campaign, ada, wanted=2)
