@@ -1,7 +1,11 @@
-// Keeps what is marked: on the server a moment after each change, in this browser while the server is out of reach.
+// Keeps what is marked on one sheet: on the server a moment after each change, in this browser while that fails.
+
+import { Refused, SignedOut } from "./server.js";
+import { forget, keys, read, write } from "./store.js";
 
 const QUIET_MS = 400;
 const AGAIN_MS = 5000;
+const AGE_MS = 2000;
 const PREFIX = "negativa.draft.";
 const KEPT_MS = 7 * 24 * 3600 * 1000;
 
@@ -9,83 +13,111 @@ export class Draft {
   #timer = 0;
   #isDirty = false;
   #isEnded = false;
-  #request = null;
+  #isChoosing = false;
+  #flight = null;
+  #over = new AbortController();
 
-  // `content()` returns what to keep; `onState(text, isWrong)` shows how it went.
-  constructor({ url, token, version, csrf, content, onState }) {
-    Object.assign(this, { url, version, csrf, content, onState, key: PREFIX + token, savedAt: 0 });
-    setInterval(() => this.#showAge(), AGAIN_MS);
-    addEventListener("online", () => this.#isDirty && this.#save());
-    addEventListener("pagehide", () => this.#isDirty && !this.#isEnded && this.#save({ keepalive: true }));
+  // The server knows a page by its sheet's key, and lets it change its own draft whatever the version.
+  // `content()` is what to keep; `onState(text, isWrong)` shows how it went; `onConflict({ message, marked })` promises
+  // "theirs" or "mine", after it has shown theirs if so chosen. The sheet's version and lease's end are kept up to date.
+  constructor({ server, sheet, content, onState, onConflict }) {
+    Object.assign(this, { server, sheet, content, onState, onConflict, stored: PREFIX + sheet.lease, savedAt: 0 });
+    const { signal } = this.#over;
+    this.ageTimer = setInterval(() => this.#showAge(), AGE_MS);
+    addEventListener("online", () => this.#isDirty && this.#save(), { signal });
+    addEventListener("pagehide", () => this.#isDirty && this.#save({ keepalive: true }), { signal });
   }
 
-  // What this browser kept because the server did not answer, if the server has nothing newer.
-  recovered() {
-    prune(this.key);
-    const kept = read(this.key);
-    if (!kept) return null;
-    forget(this.key);
-    return kept.version === this.version ? kept.content : null;
+  // What this browser kept of the sheet and the server did not confirm: { content, version }, or null.
+  static kept({ lease }) {
+    for (const key of keys(PREFIX)) if (!(read(key)?.at > Date.now() - KEPT_MS)) forget(key);
+    return read(PREFIX + lease);
   }
 
   changed() {
     if (this.#isEnded) return;
     this.#isDirty = true;
-    keep(this.key, { version: this.version, at: Date.now(), content: this.content() });
-    this.onState("…");
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#save(), QUIET_MS);
+    const isKept = write(this.stored, { version: this.sheet.version, at: Date.now(), content: this.content() });
+    this.onState(isKept ? "…" : "Not saved yet");
+    this.#again(QUIET_MS);
   }
 
-  // The judgment is on its way; the draft has nothing more to say.
+  // What this browser kept is not wanted any more.
+  settle() {
+    forget(this.stored);
+  }
+
+  // The sheet leaves the screen: save what is not saved yet.
+  leave() {
+    if (this.#isDirty && !this.#isChoosing) this.#save();
+    this.#stop();
+  }
+
+  // The judgment is on its way, the draft has nothing more to say. Promises that nothing of it is under way.
   end() {
     this.#isEnded = true;
+    this.#stop();
+    forget(this.stored);
+    return this.#flight ?? Promise.resolve();
+  }
+
+  #stop() {
     clearTimeout(this.#timer);
-    this.#request?.abort();
-    forget(this.key);
+    clearInterval(this.ageTimer);
+    this.#over.abort();
   }
 
-  async #save({ keepalive = false } = {}) {
-    if (this.#request && !keepalive) return; // the one under way looks again when it is done
+  #again(pause) {
+    clearTimeout(this.#timer);
+    if (!this.#over.signal.aborted) this.#timer = setTimeout(() => this.#save(), pause);
+  }
+
+  #save({ keepalive = false, force = false } = {}) {
+    if (this.#isChoosing || this.#isEnded || (this.#flight && !keepalive)) return;
     this.#isDirty = false;
-    this.#request = new AbortController();
-    try {
-      await this.#send(keepalive, this.#request.signal);
-    } catch {
-      this.#failed();
-    } finally {
-      this.#request = null;
-    }
-    if (this.#isDirty && !this.#isEnded) this.#timer = setTimeout(() => this.#save(), this.savedAt ? QUIET_MS : AGAIN_MS);
+    const { lease, key, version } = this.sheet;
+    this.#flight = this.server
+      .post("draft", { ...this.content(), key, version, ...(force && { force }) }, { token: lease, keepalive })
+      .then((answer) => this.#saved(answer))
+      .catch((error) => this.#failed(error))
+      .finally(() => {
+        this.#flight = null;
+        if (this.#isDirty && !this.#isEnded) this.#again(this.savedAt ? QUIET_MS : AGAIN_MS);
+      });
   }
 
-  async #send(keepalive, signal) {
-    const response = await fetch(this.url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRFToken": this.csrf },
-      body: JSON.stringify({ ...this.content(), version: this.version }),
-      keepalive,
-      signal,
-    });
-    const answer = await response.json().catch(() => ({}));
-    if (response.ok) return this.#saved(answer.version);
-    if (response.status >= 500) throw new Error("The server failed.");
-    this.#isEnded = response.status === 409;
-    this.onState(answer.message ?? "Not saved. Reload the page.", true);
-  }
-
-  #saved(version) {
-    this.version = version;
+  #saved({ version, until }) {
+    this.sheet.version = version;
+    this.sheet.until = until ?? this.sheet.until;
     this.savedAt = Date.now();
-    if (!this.#isDirty) forget(this.key);
+    if (this.#isEnded) return;
+    if (!this.#isDirty) forget(this.stored);
     this.onState("Saved");
   }
 
-  #failed() {
+  #failed(error) {
     if (this.#isEnded) return;
+    if (error instanceof Refused) return this.#refused(error);
     this.#isDirty = true;
     this.savedAt = 0;
-    this.onState("The server cannot be reached. Kept in this browser.", true);
+    this.onState(error instanceof SignedOut ? "Signed out, kept here" : "Offline, kept here", true);
+  }
+
+  #refused({ status, answer, message }) {
+    if (status !== 409 || !answer.marked) return this.onState(message, true);
+    this.sheet.version = answer.version;
+    if (isSame(this.content(), answer.marked)) this.#saved(answer);
+    else this.#choose(answer);
+  }
+
+  async #choose(answer) {
+    this.#isChoosing = true;
+    this.onState("Changed elsewhere", true);
+    const choice = await this.onConflict(answer);
+    this.#isChoosing = false;
+    this.#isDirty = false;
+    if (choice === "theirs") this.#saved(answer);
+    else this.#save({ force: true });
   }
 
   #showAge() {
@@ -95,36 +127,9 @@ export class Draft {
   }
 }
 
-function keep(key, entry) {
-  try {
-    localStorage.setItem(key, JSON.stringify(entry));
-  } catch {
-    // Without storage the server alone keeps it.
-  }
-}
+const FIELDS = ["tag", "scope", "severity", "start", "end", "critique", "correction"];
+const plain = ({ violations, verdict, comment }) =>
+  JSON.stringify([violations.map((each) => FIELDS.map((field) => each[field] ?? "")), verdict ?? "", comment ?? ""]);
 
-function read(key) {
-  try {
-    return JSON.parse(localStorage.getItem(key));
-  } catch {
-    return null;
-  }
-}
-
-function forget(key) {
-  try {
-    localStorage.removeItem(key);
-  } catch {
-    // There was none.
-  }
-}
-
-function prune(own) {
-  try {
-    for (const key of Object.keys(localStorage)) {
-      if (key.startsWith(PREFIX) && key !== own && !(read(key)?.at > Date.now() - KEPT_MS)) forget(key);
-    }
-  } catch {
-    // Nothing kept, nothing to prune.
-  }
-}
+export const isSame = (one, other) => plain(one) === plain(other);
+export const isEmpty = (content) => isSame(content, { violations: [], verdict: "", comment: "" });

@@ -45,6 +45,11 @@ export class Marks extends EventTarget {
     this.#change({ comment }, "comment");
   }
 
+  // Another version of everything; one step to undo.
+  replace({ violations, verdict, comment }) {
+    this.#change({ violations: violations.map((each) => this.#withId(each)), verdict, comment });
+  }
+
   undo() {
     return this.#travel(this.#past, this.#future);
   }
@@ -57,6 +62,10 @@ export class Marks extends EventTarget {
   get verdict() {
     if (this.violations.length) return "rejected";
     return this.state.verdict || (this.state.comment.trim() ? "rejected" : "");
+  }
+
+  get hasContent() {
+    return Boolean(this.violations.length || this.state.verdict || this.state.comment);
   }
 
   toJSON() {

@@ -1,6 +1,17 @@
 // Small things about the page itself.
 
+import { read, write } from "./store.js";
+
 const MARGIN = 16;
+
+export const byId = (id) => document.getElementById(id);
+
+export function element(name, text = "", className = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
 
 // Scrolls the text so that a range of it is in view, above whatever sticks to the bottom.
 export function reveal(range, form) {
@@ -25,10 +36,6 @@ function stuckTops(form) {
 // Whether a <details> is open stays as it was left.
 export function remember(details) {
   const key = `negativa.open.${details.id}`;
-  try {
-    details.open = localStorage.getItem(key) !== "no";
-    details.addEventListener("toggle", () => localStorage.setItem(key, details.open ? "yes" : "no"));
-  } catch {
-    // It opens every time.
-  }
+  details.open = read(key) !== false;
+  details.addEventListener("toggle", () => write(key, details.open));
 }

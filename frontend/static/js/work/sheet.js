@@ -1,43 +1,48 @@
-// The sheet of keys behind "?".
+// Puts a sheet on the screen, as the server's template does with the first one. Texts come in pieces: a text, or a
+// hidden character with its name.
 
-import { shown } from "./keymap.js";
+import { byId, element } from "./page.js";
 
-export function fill(root, keymap, tags) {
-  const sections = [...grouped(keymap.actions)].map(([group, actions]) => section(group, actions));
-  const keyed = tags.map(({ slug, name }) => ({ keys: [keymap.keyOf(slug)], says: name })).filter(({ keys }) => keys[0]);
-  if (keyed.length) sections.push(section("Tags", keyed));
-  root.replaceChildren(...sections, ...notes(keymap));
+export function show({ prompt, output, language, revision, refusal }) {
+  byId("messages").replaceChildren(...prompt.map((block) => messageOf(block, language)));
+  const box = byId("output");
+  box.lang = language;
+  fill(box, output);
+  byId("is-change").hidden = !revision;
+  byId("open-skip").hidden = Boolean(revision);
+  showRefusal(refusal);
 }
 
-function section(title, rows) {
-  const made = element("section");
-  const list = element("dl");
-  for (const { keys, says, more } of rows) {
-    const values = element("dd");
-    values.append(...keys.map((key) => element("kbd", shown(key))));
-    list.append(element("dt", more ? `${says} (${more})` : says), values);
-  }
-  made.append(element("h3", title), list);
+export const textOf = (pieces) => pieces.map((piece) => (typeof piece === "string" ? piece : piece[0])).join("");
+
+function showRefusal(refusal) {
+  const box = byId("refusal");
+  box.hidden = !refusal;
+  const said = refusal?.problems?.length ? refusal.problems.map(({ message }) => message) : [refusal?.message ?? ""];
+  box.replaceChildren(...said.map((text) => element("p", text)));
+}
+
+function messageOf({ role, kind, name, pieces }, language) {
+  const made = element("div", "", kind === "text" ? "work-message" : "work-message is-tool");
+  const title = { call: "tool call", result: "tool result" }[kind];
+  const says = title ? [title, name].filter(Boolean).join(" · ") : role;
+  if (says) made.append(element("p", says, "work-role"));
+  const text = element("div", "", "hostile");
+  text.dir = "auto";
+  text.lang = language;
+  fill(text, pieces);
+  made.append(text);
   return made;
 }
 
-// A key cannot be both: what the person chose stays, the tag has another one here.
-function notes(keymap) {
-  return keymap.moved.map(({ slug, key, name }) => {
-    const { says } = keymap.actions.find(({ keys }) => keys.includes(key));
-    const now = keymap.keyOf(slug) ? `it is ${keymap.keyOf(slug)} here` : "choose it from the list";
-    return element("p", `The campaign gives ${key} to “${name}”, but ${key} is your key for “${says}”: ${now}.`);
-  });
+function fill(box, pieces) {
+  box.replaceChildren(...pieces.map(nodeOf));
 }
 
-function element(name, text = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
+function nodeOf(piece) {
+  if (typeof piece === "string") return document.createTextNode(piece);
+  const [text, name] = piece;
+  const made = element("span", text, "hidden-character");
+  made.dataset.name = name;
   return made;
-}
-
-function grouped(actions) {
-  const groups = new Map();
-  for (const action of actions) groups.set(action.group, [...(groups.get(action.group) ?? []), action]);
-  return groups;
 }
