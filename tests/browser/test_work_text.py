@@ -215,3 +215,48 @@ def test_a_long_span_is_said_in_short(read: Read) -> None:
     shown = text.page.evaluate("reader.excerpt(reader.selection)")
     assert len(said) < 130 and len(shown) < 610
     assert set(said.replace("end", "").replace(" … ", "").split("👩‍🚀")) <= {"", " "}  # no character is cut
+
+
+# Random actions; what breaks a promise is returned with what led to it.
+WALK = """([seed, steps]) => {
+  let state = seed;
+  const chance = (below) => (state = (state * 48271) % 2147483647) % below;
+  const moves = ["left", "right", "up", "down", "characterLeft", "characterRight"];
+  const extensions = moves.map((each) => (each.startsWith("c") ? "extendC" : "extend" + each[0].toUpperCase()) + each.slice(1));
+  const names = [...moves, ...extensions, ...extensions, "nextSentence", "previousSentence", "sentence", "startEdge", "endEdge", "clear"];
+  const { length } = reader.text;
+  const isCut = (unit) => unit > 0 && unit < length && reader.tokens.characterAt(unit).start !== unit;
+  const isWrong = ({ start, end }) => start < 0 || start >= end || end > length || isCut(start) || isCut(end);
+  const path = [];
+  for (let step = 0; step < steps; step++) {
+    const name = names[chance(names.length)];
+    path.push(name);
+    if (!reader.act(name)) return [`${name} is not the reader's`, path];
+    const { selection, place, edge } = reader.cursor;
+    for (const span of [selection, place, edge?.span]) if (span && isWrong(span)) return [span, path.slice(-6)];
+    if (edge?.id === null && (edge.span.start !== selection.start || edge.span.end !== selection.end)) return ["edge", path.slice(-6)];
+    for (const { start, end } of marks.violations) if (start >= end) return ["violation", path.slice(-6)];
+    if (chance(40) === 0 && reader.selection) mark(reader.selection);
+  }
+  return marks.violations.length;
+}"""
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_no_walk_leaves_the_text_or_cuts_a_character(read: Read, seed: int) -> None:
+    written = "\n".join(f"{text}." for _, text, _ in SCRIPTS.values()) + "\n\n" + BLOOM
+    text = read(written)
+    found = text.page.evaluate(WALK, [seed, 1500])
+    assert isinstance(found, int), found
+    assert len(text.marked) == found > 5
+
+
+def test_without_a_segmenter_words_and_characters_are_still_whole(read: Read) -> None:
+    text = read("The cafe\u0301 of 👩‍🚀, 👍🏽 in 1985.", before="delete Intl.Segmenter")
+    text.walk_to("cafe\u0301")
+    text.press("Control+ArrowRight", "Control+ArrowRight", "Control+ArrowRight")
+    assert text.said == "e\u0301"
+    text.press("ArrowRight", "ArrowRight")
+    assert text.said == "👩‍🚀"
+    text.press("j", "v")
+    assert text.selected == text.text

@@ -203,7 +203,7 @@ def test_another_text_takes_the_place_of_this_one(read: Read) -> None:
 
 
 def test_without_highlights_stretches_are_wrapped(read: Read) -> None:
-    text = read(BLOOM + " \u202eend", without_highlights=True)
+    text = read(BLOOM + " \u202eend", before="delete window.Highlight")
     text.mark("his third album", "minor")
     text.mark("third", "critical")
     text.drag("album and won")

@@ -199,18 +199,21 @@ def _pieces(text: str) -> str:
 
 @pytest.fixture
 def read(browser: Browser) -> Iterator[Read]:
-    """Return `read(text, language="", output=None, **context)`: the text in a page of its own."""
+    """Return `read(text, language="", output=None, before="", **context)`: the text in a page of its own.
+
+    `before` is a script that runs before the page's own.
+    """
     contexts = []
     wrong: list[str] = []
 
     def open_it(
-        text: str, *, language: str = "", output: str | None = None, without_highlights: bool = False, **options: Any
+        text: str, *, language: str = "", output: str | None = None, before: str = "", **options: Any
     ) -> TextPage:
         context = browser.new_context(**{"viewport": {"width": 900, "height": 700}, **options})
         contexts.append(context)
         page = context.new_page()
-        if without_highlights:
-            page.add_init_script("delete window.Highlight")
+        if before:
+            page.add_init_script(before)
         page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         return show(page, text, language=language, output=output)
