@@ -222,11 +222,13 @@ WALK = """([seed, steps]) => {
   let state = seed;
   const chance = (below) => (state = (state * 48271) % 2147483647) % below;
   const moves = ["left", "right", "up", "down", "characterLeft", "characterRight"];
-  const extensions = moves.map((each) => (each.startsWith("c") ? "extendC" : "extend" + each[0].toUpperCase()) + each.slice(1));
-  const names = [...moves, ...extensions, ...extensions, "nextSentence", "previousSentence", "sentence", "startEdge", "endEdge", "clear"];
+  const extensions = moves.map((each) => `extend${each[0].toUpperCase()}${each.slice(1)}`);
+  const others = ["nextSentence", "previousSentence", "sentence", "startEdge", "endEdge", "clear"];
+  const names = [...moves, ...extensions, ...extensions, ...others];
   const { length } = reader.text;
   const isCut = (unit) => unit > 0 && unit < length && reader.tokens.characterAt(unit).start !== unit;
   const isWrong = ({ start, end }) => start < 0 || start >= end || end > length || isCut(start) || isCut(end);
+  const isSame = (one, other) => one.start === other.start && one.end === other.end;
   const path = [];
   for (let step = 0; step < steps; step++) {
     const name = names[chance(names.length)];
@@ -234,8 +236,8 @@ WALK = """([seed, steps]) => {
     if (!reader.act(name)) return [`${name} is not the reader's`, path];
     const { selection, place, edge } = reader.cursor;
     for (const span of [selection, place, edge?.span]) if (span && isWrong(span)) return [span, path.slice(-6)];
-    if (edge?.id === null && (edge.span.start !== selection.start || edge.span.end !== selection.end)) return ["edge", path.slice(-6)];
-    for (const { start, end } of marks.violations) if (start >= end) return ["violation", path.slice(-6)];
+    if (edge?.id === null && !isSame(edge.span, selection)) return ["edge", path.slice(-6)];
+    if (marks.violations.some(({ start, end }) => start >= end)) return ["violation", path.slice(-6)];
     if (chance(40) === 0 && reader.selection) mark(reader.selection);
   }
   return marks.violations.length;
