@@ -38,6 +38,7 @@ from annotate.intake import detect, marks, readers, records, texts
 from annotate.intake.actions import Refusal, Tally
 from annotate.intake.models import ImportBatch
 from annotate.intake.readers.row import Reader
+from annotate.judgments import answers
 from annotate.judgments.models import Judgment
 from annotate.queue import actions as queue_actions
 
@@ -302,7 +303,7 @@ def _with_answers(items: Sequence[Item], judges: Judges) -> tuple[list[Item], li
     kept: list[Item] = []
     refused: list[Refusal] = []
     for item in items:
-        reason = _unanswered(item.record, judges)
+        reason = answers.missing(record=item.record, tag_id=judges.tag_id) or _unnamed(item.record, judges)
         if reason:
             refused.append(Refusal(item.line, reason, texts.excerpt(item.record.output)))
         else:
@@ -310,24 +311,12 @@ def _with_answers(items: Sequence[Item], judges: Judges) -> tuple[list[Item], li
     return kept, refused
 
 
-def _unanswered(record: records.Record, judges: Judges) -> str:
-    """Say why a gold line's annotations are no answer; nothing when they are one."""
-    if record.problems:
-        return f"a gold line is taken with its whole answer only; {record.problems[0]}"
-    verdicts = {annotation.verdict for annotation in record.annotations}
-    if not verdicts & {marks.REJECTED, marks.NOTHING_WRONG}:
-        return (
-            "a gold line needs its known answer: an annotation with the tags that are right, "
-            'or with "ok": true where nothing is wrong'
-        )
-    if len(verdicts) > 1:
-        return "its annotations contradict one another, so nobody knows the answer; keep the right one"
-    for mark in (mark for annotation in record.annotations for mark in annotation.marks):
-        if judges.tag_id(mark.type) is None:
-            return (
-                f"the campaign has no tag {mark.type!r}, which its known answer needs; "
-                "import with the option to make tags, or add it"
-            )
+def _unnamed(record: records.Record, judges: Judges) -> str:
+    try:
+        for annotation in record.annotations:
+            judges.annotator_id(annotation.annotator)
+    except RuleError as error:
+        return error.message
     return ""
 
 

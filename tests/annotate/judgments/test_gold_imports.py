@@ -50,13 +50,14 @@ def test_gold_is_queued_as_gold_with_its_answer(tmp_path: Path) -> None:
             "contradict",
         ),
         (judged(1, end=99), "whole answer only; annotation 1 (rater1) left out: tag 1: the span"),
+        (judged(1, annotator="a" * 99), "the annotator's name with its namespace has 159 characters"),
         (judged(1, type="Unheard of"), "no tag 'Unheard of', which its known answer needs"),
     ],
 )
 def test_a_gold_line_without_its_answer_is_refused_with_its_number(
     tmp_path: Path, line: dict[str, Any], said: str
 ) -> None:
-    batch = plant(factories.campaign(), tmp_path, fine(7), line)
+    batch = plant(factories.campaign(), tmp_path, fine(7), line, namespace="n" * 59)
     assert counts(batch) == (1, 0, 1, 1)
     refused = RefusedLine.objects.get()
     assert (refused.line, refused.is_output_stored) == (2, False)

@@ -192,6 +192,16 @@ def test_build_never_exports_what_was_withdrawn(campaign: Campaign, admin: User)
     assert not any("Gone." in row["completion"] for row in read(dataset))
 
 
+def test_build_keeps_the_prompt_as_written_whichever_twin_was_shown(campaign: Campaign, admin: User) -> None:
+    twin = {"text": "masked", "messages": [{"role": "user", "content": "masked"}]}
+    written = set(Prompt.objects.values_list("text", flat=True))
+    Prompt.objects.update(twins={"masked": twin, "flipped": twin})
+    Judgment.objects.update(prompt_shown="masked")
+    dataset = built(campaign, admin)
+    assert {row["prompt"] for row in read(dataset)} == written
+    assert dataset.manifest["prompts"] == "text"
+
+
 def test_build_is_of_the_moment_of_its_request(campaign: Campaign, admin: User) -> None:
     """What is withdrawn later stays in the version, as what is judged later stays out: building again is the same."""
     made = request(campaign, admin)
