@@ -10,9 +10,11 @@ from urllib.parse import urlparse
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from annotate.accounts import actions as account_actions
 from annotate.accounts import keys
 from annotate.accounts.models import User
 from tests import factories
+from tests.annotate.queue import rows
 from tests.browser.conftest import Open
 from tests.conftest import ROOT
 
@@ -248,3 +250,52 @@ class TestKeysPage:
         expect(page.locator("#key-skip")).to_have_value("s")
         ada.refresh_from_db()
         assert "keys" not in ada.preferences
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOnTheWorkPage:
+    @pytest.fixture
+    def ada(self) -> User:
+        campaign = rows.campaign()
+        rows.outputs(campaign, "Bloom was released in 2018.")
+        return rows.person("ada", campaign=campaign)
+
+    def work(self, open_page: Open, ada: User) -> Page:
+        page = open_page("/c/answers/work/", ada)
+        expect(page.locator("#output")).to_be_focused()
+        return page
+
+    def test_the_persons_keys_are_in_force_and_listed(self, open_page: Open, ada: User) -> None:
+        chosen = {"keys": {"minor": ["1"], "cannotTell": ["q"]}}
+        account_actions.set_preferences(user=ada, changes=chosen, now=rows.NOW)
+        page = self.work(open_page, ada)
+        expect(page.locator("[value=cannot_tell] kbd")).to_have_text("q")
+        expect(page.locator("[data-tag=invented] kbd")).to_have_text("5")  # 1 is Ada's, 2 to 4 are other tags'
+        page.keyboard.press("5")
+        expect(page.locator("#violations .violation-tag")).to_have_text("invented fact")
+        page.keyboard.press("1")
+        expect(page.locator("#violations [aria-pressed=true][data-severity]")).to_have_text("minor")
+        page.keyboard.press("?")
+        expect(page.locator("#keys")).to_contain_text(
+            "The campaign gives 1 to “invented fact”, but 1 is your key for “minor”: it is 5 here."
+        )
+        expect(page.locator("#keys").get_by_role("link", name="Change the keys")).to_have_attribute(
+            "href", "/account/keys/"
+        )
+
+    def test_single_keys_are_switched_off_for_good(self, open_page: Open, ada: User) -> None:
+        page = self.work(open_page, ada)
+        page.keyboard.press("?")
+        with page.expect_response("**/account/preferences/") as saved:
+            page.locator("#single-keys").uncheck()
+        assert saved.value.ok
+        page.reload()
+        expect(page.locator("#output")).to_be_focused()
+        page.keyboard.press("1")
+        page.keyboard.press("?")
+        expect(page.locator("#keys")).to_be_hidden()
+        page.locator("#open-keys").click()
+        expect(page.locator("#single-keys")).not_to_be_checked()
+        expect(page.locator("#violations li")).to_have_count(0)
+        ada.refresh_from_db()
+        assert ada.preferences == {"single_keys": False}
