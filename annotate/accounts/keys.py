@@ -42,9 +42,7 @@ ACTIONS = (
     Action("extendCharacterLeft", "Select", "extend to the character before", ("Ctrl+Shift+ArrowLeft",)),
     Action("extendCharacterRight", "Select", "extend to the character after", ("Ctrl+Shift+ArrowRight",)),
     Action("sentence", "Select", "the whole sentence", ("v",)),
-    Action(
-        "startEdge", "Select", "take the start", ("[", "a"), "then arrows move it, of the selection or the violation"
-    ),
+    Action("startEdge", "Select", "take the start", ("[", "a"), "then arrows move it"),
     Action("endEdge", "Select", "take the end", ("]", "z"), "then arrows move it"),
     Action("clear", "Select", "let go", ("Escape",), "select nothing, leave a field"),
     Action("guidelines", "Read", "guidelines and tags", ("i",)),
