@@ -126,19 +126,24 @@ def submit_and_lease_next(
 
 
 @transaction.atomic
-def undo_submit(*, token: uuid.UUID, annotator: User, now: datetime) -> Lease:
-    """Take the newest judgment under this lease back, within UNDO_WITHIN of it, and go on with what it said.
+def undo_submit(*, token: uuid.UUID, annotator: User, revision: int, now: datetime) -> Lease:
+    """Take this judgment under the lease back, within UNDO_WITHIN of it, and go on with what it said.
 
     The judgment stays, withdrawn; its slot stays the annotator's, so nobody else was given it. A judgment that replaced
-    an earlier one gives way to it again. Undoing again changes nothing. Raises TooLate, and NotFound for a lease that
-    is not theirs.
+    an earlier one gives way to it again. Undoing again changes nothing. Raises TooLate, also for a judgment that was
+    replaced since, and NotFound for a lease that is not theirs.
     """
     lease = queue_actions.hold(token=token, annotator=annotator)
     mine = Judgment.objects.filter(output_id=lease.output_id, annotator_id=lease.annotator_id)
-    judgment = mine.filter(is_current=True).first()
-    if judgment is None and lease.state == Lease.State.OPEN:
+    judgment = mine.filter(revision=revision).first()
+    if judgment is not None and judgment.withdrawn_at:
         return lease
-    if judgment is None or judgment.is_surplus or now - judgment.created_at > UNDO_WITHIN + UNDO_GRACE:
+    if (
+        judgment is None
+        or not judgment.is_current
+        or judgment.is_surplus
+        or now - judgment.created_at > UNDO_WITHIN + UNDO_GRACE
+    ):
         raise TooLate("This judgment can no longer be taken back. Open it among your last ones to change it.")
     judgment.is_current, judgment.withdrawn_at = False, now
     judgment.save(update_fields=["is_current", "withdrawn_at"])

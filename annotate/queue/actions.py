@@ -143,7 +143,7 @@ def lease_output(*, campaign: Campaign, annotator: User, output_id: int, now: da
 def set_aside(*, campaign: Campaign, output_ids: Sequence[int], by: User, now: datetime, reason: str = "") -> int:
     """Want nothing more of these outputs than what they have or is on its way. Returns how many that changed."""
     items = QueueItem.objects.filter(campaign=campaign, pk__in=output_ids, taken_count__lt=F("overlap"))
-    changed = items.filter(shelf__is_gold=False).update(overlap=F("taken_count"))
+    changed = items.filter(shelf__is_gold=False).update(overlap=F("taken_count"), is_set_aside=True)
     if changed:
         detail = {"outputs": sorted(output_ids), "reason": reason[:SKIP_REASON_LIMIT]}
         accounts.record(actor=by, verb="set aside", subject=f"campaign {campaign.slug}", now=now, detail=detail)
@@ -213,7 +213,14 @@ def closing(*, lease: Lease) -> dict[str, Any]:
     """Return what `sql.CLOSING` wants to know of a lease that `hold` locked."""
     is_again = lease.state == Lease.State.SUBMITTED
     more = 0 if is_again or lease.state == Lease.State.OPEN else 1
-    return {"lease": lease.pk, "output": lease.output_id, "is_again": is_again, "more": more}
+    unskipped = 1 if lease.state == Lease.State.SKIPPED else 0
+    return {
+        "lease": lease.pk,
+        "output": lease.output_id,
+        "is_again": is_again,
+        "more": more,
+        "unskipped": unskipped,
+    }
 
 
 def reopen(*, lease: Lease, draft: Mapping[str, Any], now: datetime) -> None:

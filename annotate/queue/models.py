@@ -67,6 +67,7 @@ class QueueItem(models.Model):
     taken_count = models.PositiveSmallIntegerField(default=0)
     judged_count = models.PositiveSmallIntegerField(default=0)
     skip_count = models.PositiveSmallIntegerField(default=0)
+    is_set_aside = models.BooleanField(default=False, help_text="A reviewer wants no more judgments of it.")
 
     class Meta:
         constraints = [

@@ -12,15 +12,18 @@ WHERE shelf.campaign_id = %(campaign)s
 
 IN_ORDER = "ORDER BY shelves.is_gold DESC, shelves.priority DESC, shelves.is_front DESC"
 
-# Who may not judge here, or holds as much as they may, or has something unfinished besides, is shown no shelves.
-IS_WANTED = """
+# Who may not judge here has nothing that they could be given, unfinished or new.
+IS_ALLOWED = """
 EXISTS (SELECT FROM campaigns_campaign WHERE id = %(campaign)s AND state = 'active')
 AND (%(is_trusted)s OR EXISTS (
     SELECT FROM campaigns_membership
     WHERE campaign_id = %(campaign)s AND user_id = %(annotator)s AND role = ANY(%(roles)s)
 ))
-AND (SELECT count(*) FROM mine) < %(at_most)s
-AND NOT EXISTS (SELECT FROM renewed)
+"""
+
+# Who holds as much as they may, or has something unfinished besides, is shown no shelves.
+IS_WANTED = f"""
+{IS_ALLOWED} AND (SELECT count(*) FROM mine) < %(at_most)s AND NOT EXISTS (SELECT FROM renewed)
 """
 
 # What the annotator may be given of one of these shelves. Their lease of an item is looked up, not joined: the planner
@@ -37,6 +40,10 @@ WHERE item.shelf_id = shelves.id
   ), true)
 ORDER BY item.round, item.order_key
 """
+# Of that, what the page does not show already, under a lease that ran out.
+FREE_BESIDES = FREE_FOR_ME.replace(
+    "IN ('expired', 'released')", "IN ('expired', 'released') AND mine.token <> ALL(%(besides)s::uuid[])"
+)
 
 # The annotator's own unfinished lease, renewed; else the first item that no other transaction is counting: the others
 # are passed over, not waited for. The cursor moves to the first item that is free, locked or not: what was only passed
@@ -45,11 +52,11 @@ ORDER BY item.round, item.order_key
 # seal may not be visible yet. Breadth first, what is wanted again joins the round that nobody is at yet; the shelf's
 # row is held for that, as an import holds it, and after the seal, for a statement locks no row that it changed.
 # The unique pair (output, annotator) stands behind it all; its conflict is an expired or released lease of the same
-# person, which is taken up anew.
+# person, which is taken up anew, under its token: what was marked under it can still be submitted.
 LEASE_NEXT = f"""
 WITH mine AS (
     SELECT id, token, leased_at FROM queue_lease
-    WHERE annotator_id = %(annotator)s AND campaign_id = %(campaign)s AND state = 'open'
+    WHERE annotator_id = %(annotator)s AND campaign_id = %(campaign)s AND state = 'open' AND {IS_ALLOWED}
 ), renewed AS (
     UPDATE queue_lease SET expires_at = %(expires_at)s
     WHERE state = 'open' AND id = (
@@ -89,13 +96,13 @@ WITH mine AS (
         ) AS waiting
         WHERE shelf.sealed < places.round
         ORDER BY shelf.id
-        FOR UPDATE OF shelf
+        FOR NO KEY UPDATE OF shelf
     ) AS seals
     WHERE shelf.id = seals.id
     RETURNING shelf.id, shelf.sealed
 ), picked AS (
     SELECT free.output_id, free.is_wanted_again AND NOT shelves.is_gold AS is_wanted_again, shelves.priority
-    FROM shelves CROSS JOIN LATERAL ({FREE_FOR_ME} LIMIT 1 FOR UPDATE OF item SKIP LOCKED) AS free
+    FROM shelves CROSS JOIN LATERAL ({FREE_BESIDES} LIMIT 1 FOR UPDATE OF item SKIP LOCKED) AS free
     {IN_ORDER}
     LIMIT 1
 ), back AS (
@@ -124,7 +131,7 @@ WITH mine AS (
     SELECT %(token)s, %(campaign)s, output_id, %(annotator)s, 'open', '', %(stance)s, 0, 0, %(now)s, %(expires_at)s
     FROM taken
     ON CONFLICT (output_id, annotator_id) DO UPDATE
-        SET token = EXCLUDED.token, state = 'open', skip_reason = '', closed_at = NULL, stance = EXCLUDED.stance,
+        SET state = 'open', skip_reason = '', closed_at = NULL, stance = EXCLUDED.stance,
             leased_at = EXCLUDED.leased_at, expires_at = EXCLUDED.expires_at
     RETURNING *
 )
@@ -178,9 +185,13 @@ FOR UPDATE OF lease
 # meantime takes its slot back while one is free; `has_slot` says whether. One that is submitted already keeps its own.
 CLOSING = """
 counted AS (
-    UPDATE queue_queueitem SET judged_count = judged_count + 1, taken_count = taken_count + %(more)s
+    UPDATE queue_queueitem SET judged_count = judged_count + 1, taken_count = taken_count + %(more)s,
+        skip_count = skip_count - %(unskipped)s
     WHERE output_id = %(output)s AND NOT %(is_again)s AND taken_count + %(more)s <= overlap
     RETURNING output_id
+), unskipped AS (
+    UPDATE queue_queueitem SET skip_count = skip_count - 1
+    WHERE output_id = %(output)s AND %(unskipped)s = 1 AND NOT EXISTS (SELECT FROM counted)
 ), closed AS (
     UPDATE queue_lease SET state = 'submitted', draft = NULL, closed_at = %(now)s, revision = revision + 1
     WHERE id = %(lease)s
@@ -211,7 +222,9 @@ LEASE_OUTPUT = """
 WITH mine AS (
     SELECT state FROM queue_lease WHERE output_id = %(output)s AND annotator_id = %(annotator)s FOR UPDATE
 ), taken AS (
-    UPDATE queue_queueitem SET taken_count = taken_count + 1
+    UPDATE queue_queueitem
+    SET taken_count = taken_count + 1,
+        skip_count = skip_count - (SELECT count(*) FROM mine WHERE state = 'skipped')
     WHERE output_id = %(output)s AND campaign_id = %(campaign)s AND taken_count < overlap
       AND NOT EXISTS (SELECT FROM mine WHERE state IN ('open', 'submitted'))
     RETURNING output_id
@@ -238,13 +251,14 @@ UPDATE queue_shelf SET sealed = sealed + 1 WHERE id IN (
         WHERE item.output_id = ANY(%(outputs)s)
     )
     ORDER BY front.id
-    FOR UPDATE
+    FOR NO KEY UPDATE
 )
 """
 
 SEAL_FRONTS = """
 UPDATE queue_shelf SET sealed = sealed + 1 WHERE id IN (
-    SELECT id FROM queue_shelf WHERE campaign_id = %(campaign)s AND is_front AND NOT is_gold ORDER BY id FOR UPDATE
+    SELECT id FROM queue_shelf WHERE campaign_id = %(campaign)s AND is_front AND NOT is_gold ORDER BY id
+    FOR NO KEY UPDATE
 )
 """
 
@@ -291,7 +305,7 @@ WITH items AS (
     JOIN queue_shelf AS front
         ON front.campaign_id = shelf.campaign_id AND front.priority = shelf.priority
         AND front.is_gold = shelf.is_gold AND front.is_front
-    WHERE item.campaign_id = %(campaign)s AND NOT shelf.is_gold
+    WHERE item.campaign_id = %(campaign)s AND NOT shelf.is_gold AND NOT item.is_set_aside
     ORDER BY item.output_id
     FOR UPDATE OF item
 )

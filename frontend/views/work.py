@@ -155,7 +155,7 @@ def _data(
         "progress": progress,
         "preferences": preferences.for_page(request.user),
         "is_sensitive": campaign.is_sensitive,
-        "can_undo": undoable and {"lease": str(undoable.token), "until": work_loop.undo_until(undoable)},  # type: ignore[attr-defined]
+        "can_undo": undoable and work_loop.saved(undoable, lease=undoable.token),  # type: ignore[attr-defined]
         "urls": {
             name: reverse(f"work-{name}", args=[campaign.slug, *([NO_TOKEN] if name in work_loop.OF_A_LEASE else [])])
             for name in (*work_loop.OF_THE_PAGE, *work_loop.OF_A_LEASE)

@@ -95,6 +95,14 @@ def read_draft(sent: Mapping[str, Any]) -> SentDraft:
         raise _damaged(error) from error
 
 
+def read_revision(sent: Mapping[str, Any]) -> int:
+    """Read which judgment is meant. Raises RuleError for anything else."""
+    try:
+        return _number(sent, "revision")
+    except ValueError as error:
+        raise _damaged(error) from error
+
+
 def tokens(sent: Mapping[str, Any], name: str) -> list[uuid.UUID]:
     """Return the leases' tokens in a list of the body. Raises RuleError for anything else."""
     given = sent.get(name) or []

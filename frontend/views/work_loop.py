@@ -60,14 +60,8 @@ def judgment(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> Ht
         marked = judgment_queries.marked(judgment=error.judgment)
         told = {"message": error.message, "kind": "judged_elsewhere", "marked": marked}
         return JsonResponse({**told, "version": sent.version, "revision": error.judgment.revision}, status=409)
-    saved = {
-        "lease": str(token),
-        "verdict": stored.verdict,
-        "violations": len(sent.submission.violations),
-        "revision": stored.revision,
-        "undo_until": undo_until(stored),
-    }
-    return JsonResponse({"saved": saved, **_following(request, campaign, following)})
+    answer = {**saved(stored, lease=token), "violations": len(sent.submission.violations)}
+    return JsonResponse({"saved": answer, **_following(request, campaign, following)})
 
 
 @require_POST
@@ -105,8 +99,9 @@ def skip(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> HttpRe
 @require_POST
 @doors.campaign_page(*doors.JUDGES)
 def undo(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> HttpResponse:
-    """Take the submit back and go on with what it said."""
-    judgment_actions.undo_submit(token=token, annotator=request.user, now=clock.now())
+    """Take the submit of this revision back and go on with what it said."""
+    revision = work_form.read_revision(work_form.body(request))
+    judgment_actions.undo_submit(token=token, annotator=request.user, revision=revision, now=clock.now())
     return JsonResponse({"sheet": sheets.sheet(lease_of(request, campaign, token))})
 
 
@@ -154,8 +149,14 @@ def progress_of(request: doors.Request, campaign: Campaign, now: datetime) -> di
     return {"today": today, "left": left, "is_more": left >= LEFT_AT_MOST}
 
 
-def undo_until(stored: Judgment) -> str:
-    return (stored.created_at + judgment_actions.UNDO_WITHIN).isoformat()
+def saved(stored: Judgment, *, lease: uuid.UUID) -> dict[str, Any]:
+    """Return what the page says of a judgment, and what it needs to take it back."""
+    return {
+        "lease": str(lease),
+        "verdict": stored.verdict,
+        "revision": stored.revision,
+        "undo_until": (stored.created_at + judgment_actions.UNDO_WITHIN).isoformat(),
+    }
 
 
 def _next(request: doors.Request, campaign: Campaign, besides: Iterable[uuid.UUID]) -> dict[str, Any]:

@@ -39,8 +39,9 @@ WITH stored AS (
     RETURNING id
 )
 INSERT INTO queue_queueitem
-    (output_id, campaign_id, shelf_id, round, order_key, overlap, taken_count, judged_count, skip_count)
-SELECT id, %(campaign)s, %(shelf)s, 1, hashint8extended(id, 0), %(overlap)s, 0, 0, 0 FROM stored
+    (output_id, campaign_id, shelf_id, round, order_key, overlap, taken_count, judged_count, skip_count,
+     is_set_aside)
+SELECT id, %(campaign)s, %(shelf)s, 1, hashint8extended(id, 0), %(overlap)s, 0, 0, 0, false FROM stored
 """
 # The history of somebody who judged the first outputs of the queue, each while two more judgments are wanted.
 HISTORY = """
@@ -48,10 +49,10 @@ WITH done AS (
     SELECT output_id FROM queue_queueitem WHERE campaign_id = %(campaign)s ORDER BY round, order_key LIMIT %(count)s
 ), leased AS (
     INSERT INTO queue_lease
-        (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, leased_at, expires_at,
-         closed_at)
-    SELECT gen_random_uuid(), %(campaign)s, output_id, %(annotator)s, 'submitted', '', 'as_written', 0, now(), now(),
-           now()
+        (token, campaign_id, output_id, annotator_id, state, skip_reason, stance, draft_version, revision,
+         leased_at, expires_at, closed_at)
+    SELECT gen_random_uuid(), %(campaign)s, output_id, %(annotator)s, 'submitted', '', 'as_written', 0, 1,
+           now(), now(), now()
     FROM done
 ), judged AS (
     INSERT INTO judgments_judgment (campaign_id, output_id, annotator_id, tag_set_id, revision, is_current, is_surplus,

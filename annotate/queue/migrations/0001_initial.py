@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
                 ('taken_count', models.PositiveSmallIntegerField(default=0)),
                 ('judged_count', models.PositiveSmallIntegerField(default=0)),
                 ('skip_count', models.PositiveSmallIntegerField(default=0)),
+                ('is_set_aside', models.BooleanField(default=False, help_text='A reviewer wants no more judgments of it.')),
                 ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='campaigns.campaign')),
                 ('shelf', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='items', to='queue.shelf')),
             ],

@@ -37,7 +37,7 @@ def worked() -> tuple[int, list[UUID]]:
         while lease := actions.lease_next(campaign=campaign, annotator=annotator, now=NOW):
             keys.append(judge(lease, annotator))
             campaign.gold_share = 0
-    judgment_actions.undo_submit(token=lease_of_last().token, annotator=annotator, now=NOW)
+    judgment_actions.undo_submit(token=lease_of_last().token, annotator=annotator, revision=1, now=NOW)
     keys.append(judge(lease_of_last(), annotator))
     cy = rows.person("cy", campaign=campaign)
     rows.outputs(campaign, "four")

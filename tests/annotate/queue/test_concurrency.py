@@ -104,9 +104,6 @@ def test_a_held_item_is_passed_over_not_waited_for() -> None:
     assert lease is not None and lease.output_id != first.pk
 
 
-@pytest.mark.xfail(
-    strict=True, reason="FOR UPDATE of a shelf conflicts with the foreign key of somebody's first cursor"
-)
 def test_somebodys_first_lease_does_not_wait_for_what_comes_back() -> None:
     """It would hold its item meanwhile, and so stand against who returns a slot of that item."""
     campaign = rows.campaign(overlap=2)
@@ -141,7 +138,6 @@ def test_two_tabs_that_fetch_ahead_hold_two_outputs_together() -> None:
     assert sum(QueueItem.objects.values_list("taken_count", flat=True)) == 2
 
 
-@pytest.mark.xfail(strict=False, reason="deadlocks with releases until the shelves are locked FOR NO KEY UPDATE")
 @pytest.mark.parametrize("order", ["depth", "breadth"])
 def test_eight_annotators_with_gold_and_pages_ahead_judge_everything_exactly_overlap_times(order: str) -> None:
     """While outputs are imported and given back; and each gets each known output at most once."""

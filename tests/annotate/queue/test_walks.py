@@ -32,7 +32,11 @@ FAULTS = {
     "skipped outputs are given again": ("LEASE_NEXT", "IN ('expired', 'released')", "IN ('expired', 'skipped')"),
     "a slot is not returned": ("RETURN_SLOTS", "item.taken_count - items.returned", "item.taken_count"),
     "a paused campaign goes on": ("LEASE_NEXT", "state = 'active'", "state <> 'closed'"),
-    "what the page holds is given again": ("LEASE_NEXT", "token <> ALL(%(besides)s::uuid[])", "true"),
+    "what the page holds is given again": (
+        "LEASE_NEXT",
+        "mine WHERE token <> ALL(%(besides)s::uuid[])",
+        "mine WHERE true",
+    ),
     "the unfinished is not renewed": ("LEASE_NEXT", "SET expires_at = %(expires_at)s", "SET expires_at = expires_at"),
     "the last begun comes first": ("LEASE_NEXT", "ORDER BY leased_at, id", "ORDER BY leased_at DESC, id DESC"),
     "a third is leased": ("LEASE_NEXT", "< %(at_most)s", "<= %(at_most)s"),
