@@ -13,6 +13,7 @@ from annotate.campaigns.models import Campaign
 from annotate.intake import queries as intake_queries
 from annotate.intake.models import Output
 from annotate.judgments.models import Judgment, Violation
+from annotate.quality import judges
 from annotate.queue.models import QueueItem
 
 
@@ -63,9 +64,16 @@ def of_campaigns(*, campaign_ids: Sequence[int]) -> dict[int, Progress]:
     return {each: found.get(each, Progress()) for each in campaign_ids}
 
 
-def verdicts(*, campaign: Campaign) -> list[Share]:
+def counted(*, campaign: Campaign) -> tuple[str, ...]:
+    """Whose verdicts and tags the overview counts: people's, or programs' where no person judged. Never both."""
+    is_of_people = _judgments(campaign).filter(annotator__kind__in=judges.PEOPLE).exists()
+    return judges.PEOPLE if is_of_people else judges.PROGRAMS
+
+
+def verdicts(*, campaign: Campaign, kinds: Sequence[str]) -> list[Share]:
     """Shares of the current judgments' verdicts, in the order of the enum."""
-    counts = dict(_judgments(campaign).order_by().values_list("verdict").annotate(Count("pk")))
+    theirs = _judgments(campaign).filter(annotator__kind__in=kinds)
+    counts = dict(theirs.order_by().values_list("verdict").annotate(Count("pk")))
     of = sum(counts.values())
     return [
         Share(label=verdict.label, name=verdict.value, count=counts.get(verdict.value, 0), of=of)
@@ -73,10 +81,11 @@ def verdicts(*, campaign: Campaign) -> list[Share]:
     ]
 
 
-def tags(*, campaign: Campaign, limit: int = 12) -> Sequence[Mapping[str, Any]]:
+def tags(*, campaign: Campaign, kinds: Sequence[str], limit: int = 12) -> Sequence[Mapping[str, Any]]:
     """The tags most often applied in current judgments: slug, count and how many of each severity."""
     return list(
         Violation.objects.filter(judgment__campaign=campaign, judgment__is_current=True)
+        .filter(judgment__annotator__kind__in=kinds)
         .exclude(judgment__output__in=_gold(campaign))
         .order_by()
         .values("tag__slug")

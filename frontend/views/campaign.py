@@ -34,10 +34,12 @@ def overview(request: doors.Request, campaign: Campaign) -> HttpResponse:
 def _found(campaign: Campaign) -> dict[str, Any]:
     """Everything an annotator must not see: what others judged."""
     names = {tag.slug: tag.name for tag in campaigns.current_tag_set(campaign=campaign).tags.all()}
-    tags = progress.tags(campaign=campaign)
+    kinds = progress.counted(campaign=campaign)
+    tags = progress.tags(campaign=campaign, kinds=kinds)
     most = max((tag["count"] for tag in tags), default=0)
     return {
-        "verdicts": progress.verdicts(campaign=campaign),
+        "verdicts": progress.verdicts(campaign=campaign, kinds=kinds),
+        "is_of_programs": "person" not in kinds,
         "tags": [{**tag, "name": names.get(tag["tag__slug"], tag["tag__slug"]), "most": most} for tag in tags],
         "annotators": progress.annotators(campaign=campaign),
         "batches": campaign.batches.order_by("-pk")[:5],

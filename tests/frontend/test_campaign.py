@@ -120,10 +120,11 @@ def test_overview_counts(client: Client, ada: User) -> None:
     campaign = factories.campaign(by=ada)
     script = factories.user("checker", kind="script", name="Truth checker")
     outputs = [factories.output(campaign) for _ in range(4)]
-    factories.judgment(outputs[0], annotator=script, violations=[{"severity": "critical"}])
+    factories.judgment(outputs[0], annotator=ada, violations=[{"severity": "critical"}])
     factories.judgment(outputs[1], "nothing_wrong", annotator=ada)
+    factories.judgment(outputs[2], annotator=script)
     page = client.get(f"/c/{campaign.slug}/")
-    assert (page.context["progress"].done_count, page.context["progress"].left_count) == (2, 2)
+    assert (page.context["progress"].done_count, page.context["progress"].left_count) == (3, 1)
     assert [(each.name, each.count) for each in page.context["verdicts"]] == [
         ("rejected", 1),
         ("nothing_wrong", 1),
@@ -139,6 +140,21 @@ def test_overview_counts(client: Client, ada: User) -> None:
     ]
     assert "Truth checker" in page.text
     assert ">script<" in page.text
+
+
+def test_overview_does_not_mix_people_with_programs(client: Client, ada: User) -> None:
+    campaign = factories.campaign(by=ada, overlap=3)
+    output = factories.output(campaign)
+    factories.judgment(output, annotator=factories.user("checker", kind="script"))
+    factories.judgment(output, annotator=factories.user("judge", kind="model"))
+    page = client.get(f"/c/{campaign.slug}/")
+    assert [each.count for each in page.context["verdicts"]] == [2, 0, 0]
+    assert "Verdicts of programs" in page.text
+    factories.judgment(output, "nothing_wrong", annotator=ada)
+    page = client.get(f"/c/{campaign.slug}/")
+    assert [each.count for each in page.context["verdicts"]] == [0, 1, 0]
+    assert "of programs" not in page.text
+    assert len(page.context["annotators"]) == 3
 
 
 def test_overview_of_an_annotator_is_blind(client: Client) -> None:
@@ -157,7 +173,7 @@ def test_overview_queries_do_not_grow(client: Client, ada: User, django_assert_m
     for _ in range(2):
         for _ in range(3):
             factories.judgment(factories.output(campaign))
-        with django_assert_max_num_queries(22):
+        with django_assert_max_num_queries(23):
             assert client.get(f"/c/{campaign.slug}/").status_code == 200
 
 
