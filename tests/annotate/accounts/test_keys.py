@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotate.accounts import keys
+from tests.conftest import ROOT
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,8 @@ def test_problems_with_a_browser_and_with_a_tag() -> None:
 
 def test_problems_with_too_many_keys() -> None:
     assert problems({"skip": ["F2", "F4", "F8", "F9", "s"]}) == {"skip": "“skip” can have 4 keys at most."}
+
+
+def test_every_usual_single_key_is_documented() -> None:
+    text = (ROOT / "docs" / "keys.md").read_text()
+    assert [key for key in sorted(keys.RESERVED) if f"`{key}`" not in text] == []
