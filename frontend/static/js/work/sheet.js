@@ -35,7 +35,7 @@ function messageOf({ role, kind, name, pieces }, language) {
   return made;
 }
 
-function fill(box, pieces) {
+export function fill(box, pieces) {
   box.replaceChildren(...pieces.map(nodeOf));
 }
 
