@@ -41,21 +41,31 @@ WORDS = ("the", "a", "of", "in", "album", "released", "third", "August", "was", 
 LIMIT_MS = {"input": 50, "submit": 150}
 
 # `expected(kind)` makes a promise of the milliseconds from the next input of that kind to the frame that shows it:
-# after the frame's scripts, in the first task that follows. What a drag marks follows from the browser's selection,
-# which changes after the move; what a submit shows, from another text in the output.
+# after the frame's scripts, in the first task that follows. A drag is shown when the painted selection is another one,
+# a submit when the output's text is.
 TIMES = """
 let begun = 0;
 let asked = null;
+const afterFrame = (then) => requestAnimationFrame(() => {
+  const channel = new MessageChannel();
+  channel.port1.onmessage = then;
+  channel.port2.postMessage(0);
+});
+const selected = () => {
+  const [range] = CSS.highlights.get("work-selection") ?? [];
+  return range && [range.startOffset, range.endOffset, range.toString()].join();
+};
 const record = (kind) => {
   if (asked?.kind !== kind) return;
   const { resolve } = asked;
   const began = begun;
+  const before = kind === "pointermove" && selected();
   asked = null;
-  requestAnimationFrame(() => {
-    const channel = new MessageChannel();
-    channel.port1.onmessage = () => resolve(performance.now() - began);
-    channel.port2.postMessage(0);
-  });
+  const look = () => {
+    if (kind === "pointermove" && selected() === before) afterFrame(look);
+    else resolve(performance.now() - began);
+  };
+  afterFrame(look);
 };
 const note = ({ timeStamp, type }) => {
   begun = timeStamp;
@@ -63,7 +73,6 @@ const note = ({ timeStamp, type }) => {
 };
 addEventListener("keydown", note, { capture: true });
 addEventListener("pointermove", note, { capture: true });
-document.addEventListener("selectionchange", () => record("drag"));
 globalThis.expected = (kind) => {
   globalThis.took = new Promise((resolve, reject) => {
     asked = { kind, resolve };
@@ -186,7 +195,7 @@ def dragged(page: Page, moves: int) -> list[float]:
     page.mouse.down()
     took = []
     for number in range(1, moves + 1):
-        page.evaluate("expected('drag')")
+        page.evaluate("expected('pointermove')")
         page.mouse.move(left + (number * 137) % 600, top + (number % 12) * 42)  # always another line
         took.append(float(page.evaluate("took")))
     page.mouse.up()

@@ -12,7 +12,7 @@ export class Cursor extends EventTarget {
   constructor(tokens, { lineOf, isWhole }) {
     super();
     Object.assign(this, { tokens, lineOf, isWhole, place: null, selection: null, side: "end", edge: null });
-    this.isByPointer = false;
+    this.isInView = false; // whether the last change was where one looks: by a pointer, or without moving
   }
 
   get words() {
@@ -55,11 +55,11 @@ export class Cursor extends EventTarget {
   }
 
   // The span's words, or exactly its characters.
-  select(span, { isExact = false, isByPointer = false } = {}) {
+  select(span, { isExact = false, isInView = false } = {}) {
     const wanted = isExact ? span : snap(this.words, span);
     if (!wanted || wanted.start >= wanted.end) return;
     const { start, end } = wanted;
-    if (!this.#mark({ start, end }, "end", isByPointer)) return;
+    if (!this.#mark({ start, end }, "end", isInView)) return;
     const first = this.words[indexAt(this.words, start)] ?? wanted;
     this.#anchor = { start, end: Math.max(Math.min(first.end, end), start + 1) };
     this.place = first;
@@ -69,9 +69,9 @@ export class Cursor extends EventTarget {
   click(unit, { isSecond }) {
     const word = this.words[indexAt(this.words, unit)];
     if (!word || unit < word.start || unit >= word.end) return this.clear();
-    if (!isSecond || !this.place) return this.#go(word, { isByPointer: true });
+    if (!isSecond || !this.place) return this.#go(word, { isInView: true });
     const span = { start: Math.min(word.start, this.place.start), end: Math.max(word.end, this.place.end) };
-    return this.select(span, { isExact: true, isByPointer: true });
+    return this.select(span, { isExact: true, isInView: true });
   }
 
   clear() {
@@ -79,7 +79,7 @@ export class Cursor extends EventTarget {
   }
 
   deselect() {
-    this.#go(this.place);
+    this.#go(this.place, { isInView: true });
   }
 
   // Escape: lets go of an edge, then of the selection, then of the cursor.
@@ -112,7 +112,7 @@ export class Cursor extends EventTarget {
     return this.edge.span[this.edge.side];
   }
 
-  #moveEdge(unit, isByPointer = false) {
+  #moveEdge(unit, isInView = false) {
     const { side, id, span } = this.edge;
     if (unit === null) return;
     const { tokens } = this;
@@ -123,9 +123,9 @@ export class Cursor extends EventTarget {
     if (id !== null) {
       if (!this.isWhole(wanted)) return void this.dispatchEvent(new Event("refused"));
       this.edge.span = wanted;
-      this.isByPointer = isByPointer;
+      this.isInView = isInView;
       this.dispatchEvent(new CustomEvent("edge", { detail: { id, side, span: wanted } }));
-    } else if (this.#mark(wanted, side, isByPointer, { ...this.edge, span: wanted })) {
+    } else if (this.#mark(wanted, side, isInView, { ...this.edge, span: wanted })) {
       this.#anchor = this.#lastOf(wanted, side);
       this.place = this.words[this.#wordAtHead()];
     }
@@ -210,26 +210,26 @@ export class Cursor extends EventTarget {
     return indexAt(this.words, isEnd ? span.end - 1 : span.start);
   }
 
-  #go(place, { isByPointer = false } = {}) {
+  #go(place, { isInView = false } = {}) {
     this.place = place;
     this.#anchor = null;
     this.selection = null;
     this.edge = null;
-    this.#changed(isByPointer);
+    this.#changed(isInView);
   }
 
-  #mark(span, side, isByPointer = false, edge = null) {
+  #mark(span, side, isInView = false, edge = null) {
     if (!this.isWhole(span)) {
       this.dispatchEvent(new Event("refused"));
       return false;
     }
     Object.assign(this, { selection: span, side, edge });
-    this.#changed(isByPointer);
+    this.#changed(isInView);
     return true;
   }
 
-  #changed(isByPointer) {
-    this.isByPointer = isByPointer;
+  #changed(isInView) {
+    this.isInView = isInView;
     this.#column = null;
     this.dispatchEvent(new Event("change"));
   }

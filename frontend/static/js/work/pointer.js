@@ -23,7 +23,7 @@ export function listen(reader, signal) {
     const wanted = isExact ? span : reader.snapped(span);
     isWaiting = false;
     if (wanted && (wanted.start !== selection?.start || wanted.end !== selection?.end)) {
-      reader.cursor.select(wanted, { isExact: true, isByPointer: true });
+      reader.cursor.select(wanted, { isExact: true, isInView: true });
     }
     return true;
   };
@@ -55,8 +55,13 @@ export function listen(reader, signal) {
     if (isDragging && event.shiftKey) getSelection().removeAllRanges();
   });
 
+  // What will be marked is shown while it is dragged over: the browser selects after the move and before the frame.
+  const preview = () => {
+    if (isDragging && last.buttons === 1 && reader.painter.isLive) pick(last);
+  };
   on(document, "pointermove", (event) => {
     last = event;
+    if (isDragging) requestAnimationFrame(preview);
   });
 
   on(document, "pointerup", (event) => {
@@ -69,11 +74,10 @@ export function listen(reader, signal) {
     getSelection().removeAllRanges(); // painted by us from here on
   });
 
-  // What will be marked is shown while it is dragged over. A finger selects by holding and dragging the browser's
-  // handles, which stay where they are.
+  // A finger selects by holding and dragging the browser's handles, which stay where they are.
   on(document, "selectionchange", () => {
     clearTimeout(timer);
-    if (isDragging && last.buttons === 1 && reader.painter.isLive) pick(last);
+    preview(); // the text may scroll under a pointer that is still
     if (isDragging || !matchMedia("(pointer: coarse)").matches) return;
     timer = setTimeout(() => pick({}), SETTLED_MS);
   });

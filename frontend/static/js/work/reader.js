@@ -171,10 +171,10 @@ export class Reader {
   #moved() {
     this.#paint();
     this.handles.place();
-    const { selection, place, edge, isByPointer } = this.cursor;
+    const { selection, place, edge, isInView } = this.cursor;
     const span = edge?.span ?? selection ?? place;
     if (!span) return this.onMove("");
-    if (!isByPointer) this.onReveal(this.map.range(...this.#headOf(span)));
+    if (!isInView) this.onReveal(this.map.range(...this.#headOf(span)));
     const said = shortened(this.tokens, span, SAID_AT_MOST);
     if (edge) return this.onMove(`${edge.side} moves: ${said}`);
     return this.onMove(selection ? `${said}, selected` : said);
