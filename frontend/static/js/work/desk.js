@@ -42,7 +42,8 @@ export class Desk {
     this.bench.addEventListener("said", ({ detail }) => announce(detail.text, detail));
     this.prompt = new Prompt({ onLeave: () => this.focus() });
     this.cover = new Cover({ form: this.form, isSensitive: data.is_sensitive, onUncover: () => this.focus() });
-    this.view = new View({ server, reader: this.reader, preferences: data.preferences, onChange: () => this.bench.refresh() });
+    const { reader, bench } = this;
+    this.view = new View({ server, reader, preferences: data.preferences, onShown: () => bench.refresh() });
   }
 
   get isMarked() {

@@ -8,7 +8,7 @@ export class Loop {
   shown = null;
   held = null; // the sheet fetched ahead
   why = ""; // why there is nothing to fetch ahead
-  last = null; // what was submitted last and can be taken back: { token, entry, until }
+  last = null; // what was submitted last and can be taken back: { token, entry, revision, until }
   #asking = Promise.resolve();
   #isAsking = false;
 
@@ -27,7 +27,7 @@ export class Loop {
   }
 
   begin({ sheet, undo }) {
-    if (undo) this.#remember({ token: undo.lease, until: undo.until });
+    if (undo) this.#remember({ token: undo.lease, revision: undo.revision, until: undo.undo_until });
     // Judged already, and on its way since an earlier page.
     if (sheet && this.outbox.find(sheet.lease)) this.#advance();
     else if (sheet) this.#show(sheet);
@@ -75,7 +75,7 @@ export class Loop {
     this.#remember(null);
     try {
       if (waiting) this.#takeBack(waiting);
-      else this.#reopen(last, await this.#ask("undo", {}, last.token));
+      else this.#reopen(last, await this.#ask("undo", { revision: last.revision }, last.token));
     } catch (error) {
       this.page.failed(`Not undone: ${reasonOf(error)}`);
       if (error instanceof Unreachable) this.#remember(last);
@@ -153,8 +153,12 @@ export class Loop {
   }
 
   #delivered({ entry, answer }) {
-    if (this.last?.entry === entry) this.#remember({ ...this.last, until: answer.saved.undo_until });
+    if (this.last?.entry === entry) this.#remember({ ...this.last, revision: answer.saved.revision, until: answer.saved.undo_until });
     this.#offer(answer);
+  }
+
+  #storedAs({ revision, verdict, undo_until }) {
+    return { revision, verdict, until: undo_until };
   }
 
   #remember(last) {
@@ -210,7 +214,8 @@ export class Loop {
     const mine = { ...sheet.marked, verdict: body.verdict };
     const choice = isOwn ? "mine" : await this.page.choose({ message: refusal.message, theirs: marked, mine, sheet });
     if (choice === "mine") {
-      this.outbox.put({ ...entry, refusal: undefined, ready: null, body: { ...body, ...seen, force: true } });
+      Object.assign(entry, { refusal: undefined, ready: null, body: { ...body, ...seen, force: true } });
+      this.outbox.put(entry);
       return;
     }
     this.outbox.drop(entry);

@@ -49,9 +49,9 @@ export class Outbox extends EventTarget {
   }
 
   put(entry) {
-    this.drop(entry);
-    this.#entries.push({ at: Date.now(), ...entry });
-    this.#keep(this.#entries.at(-1));
+    entry.at ??= Date.now();
+    this.#entries = [...this.#entries.filter(({ token }) => token !== entry.token), entry];
+    this.#keep(entry);
     this.#changed();
     this.run();
   }

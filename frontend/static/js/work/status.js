@@ -1,7 +1,7 @@
 // What the page says of itself: what is saved, what waits, what was just submitted, how far the day has come.
 
 import { byId, element } from "./page.js";
-import { summary } from "./summary.js";
+import { said, summary } from "./summary.js";
 
 const UNDO_MS = 10_000;
 const ASK_MS = 5 * 60_000;
@@ -29,14 +29,13 @@ export class LastSubmit {
     byId("undo-last").addEventListener("click", onUndo);
   }
 
-  // `last` is { entry, until }: not delivered yet while `until` is missing. null: nothing to take back.
+  // `last` is { entry, verdict, until }: not delivered yet while `until` is missing. null: nothing to take back.
   show(last) {
     clearInterval(this.#timer);
     byId("last").hidden = !last;
     if (!last) return;
-    const { entry, until } = last;
-    const what = entry ? `: ${summary(entry.body)}` : "";
-    byId("last-says").textContent = until ? `Saved${what}.` : `Submitted${what}.`;
+    const { entry, verdict, until } = last;
+    byId("last-says").textContent = `${until ? "Saved" : "Submitted"}: ${entry ? summary(entry.body) : said(verdict)}.`;
     byId("undo-left").textContent = "";
     if (!until) return;
     const end = performance.now() + Math.min(UNDO_MS, Math.max(Date.parse(until) - Date.now(), 0) || UNDO_MS);
