@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, models
+from django.db.models.base import ModelState
 
 Part = tuple[str, type[models.Model], Sequence[str] | None]
 
@@ -37,4 +38,12 @@ class Joined:
         for at, convert in self._converters:
             if values[at] is not None:
                 values[at] = convert(values[at])
-        return [model.from_db(DEFAULT_DB_ALIAS, columns, values[at]) for model, columns, at in self._parts]
+        return [_made(model, dict(zip(columns, values[at], strict=True))) for model, columns, at in self._parts]
+
+
+def _made(model: type[models.Model], values: dict[str, Any]) -> models.Model:
+    """As `Model.from_db`, without the signals of a model's making, which nobody here listens to."""
+    instance = model.__new__(model)
+    instance.__dict__.update(values, _state=ModelState())
+    instance._state.adding, instance._state.db = False, DEFAULT_DB_ALIAS
+    return instance

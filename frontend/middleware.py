@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
@@ -51,6 +52,18 @@ class StorableText:
                 if NUL in name or any(NUL in value for value in values):
                     return answer(request, RuleError(UNSTORABLE, field=name.replace(NUL, "")))
         return None
+
+
+class ContentPolicy:
+    """Every answer says what a browser may load, run and frame: ours alone, nothing inline."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response["Content-Security-Policy"] = settings.CONTENT_SECURITY_POLICY
+        return response
 
 
 class RuleErrors:

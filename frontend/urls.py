@@ -26,7 +26,10 @@ from frontend.views import (
     work,
 )
 
+# In the order in which an address is looked for: the busiest first.
 PAGES = (
+    work,
+    verify,
     home,
     sign_in,
     account,
@@ -39,10 +42,8 @@ PAGES = (
     imports,
     outputs,
     mine,
-    work,
     quality,
     skipped,
-    verify,
     verify_rounds,
     constraints,
     datasets,
