@@ -1,5 +1,6 @@
 // Keeps what is marked on one sheet: on the server a moment after each change, in this browser while that fails.
 
+import { chosen } from "./marks.js";
 import { Refused, SignedOut } from "./server.js";
 import { forget, keys, read, write } from "./store.js";
 
@@ -129,7 +130,7 @@ export class Draft {
 
 const FIELDS = ["tag", "scope", "severity", "start", "end", "critique", "correction"];
 const plain = ({ violations, verdict, comment }) =>
-  JSON.stringify([violations.map((each) => FIELDS.map((field) => each[field] ?? "")), verdict ?? "", comment ?? ""]);
+  JSON.stringify([violations.map((each) => FIELDS.map((field) => each[field] ?? "")), chosen(verdict), comment ?? ""]);
 
 export const isSame = (one, other) => plain(one) === plain(other);
 export const isEmpty = (content) => isSame(content, { violations: [], verdict: "", comment: "" });

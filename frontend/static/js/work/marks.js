@@ -10,7 +10,7 @@ export class Marks extends EventTarget {
 
   constructor({ violations, verdict, comment }) {
     super();
-    this.state = { violations: violations.map((each) => this.#withId(each)), verdict, comment };
+    this.state = { violations: violations.map((each) => this.#withId(each)), verdict: chosen(verdict), comment };
   }
 
   get violations() {
@@ -47,7 +47,7 @@ export class Marks extends EventTarget {
 
   // Another version of everything; one step to undo.
   replace({ violations, verdict, comment }) {
-    this.#change({ violations: violations.map((each) => this.#withId(each)), verdict, comment });
+    this.#change({ violations: violations.map((each) => this.#withId(each)), verdict: chosen(verdict), comment });
   }
 
   undo() {
@@ -95,6 +95,9 @@ export class Marks extends EventTarget {
     return true;
   }
 }
+
+// "rejected" is never chosen: it follows from what is marked.
+export const chosen = (verdict) => (verdict === "rejected" ? "" : (verdict ?? ""));
 
 export const SEVERITIES = ["minor", "major", "critical"];
 
