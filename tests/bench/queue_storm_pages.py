@@ -85,10 +85,10 @@ class Page:
         self._saw("judged", sheet)
         self._take(answer["sheet"])
         if self.chance.random() < UNDOES and not self.is_over.is_set():
-            self.undo(sheet)
+            self.undo(sheet, answer["saved"]["revision"])
 
-    def undo(self, sheet: dict[str, Any]) -> None:
-        status, answer = self._ask(f"{sheet['lease']}/undo/", {})
+    def undo(self, sheet: dict[str, Any], revision: int) -> None:
+        status, answer = self._ask(f"{sheet['lease']}/undo/", {"revision": revision})
         if status == 200:
             self._saw("undone", sheet)
             self._take(answer["sheet"])

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.judgments import actions as judgment_actions
+from annotate.judgments.models import Judgment
 from annotate.queue import actions, policy, queries
 from annotate.queue.models import Lease, QueueItem, Shelf
 from tests.annotate.queue import rows
@@ -41,6 +42,7 @@ class Walk:
         self.steps: list[tuple[Callable[[], None], int]] = [
             (self.lease, 14),
             (self.submit, 6),
+            (self.undo, 2),
             (self.skip, 3),
             (self.release, 3),
             (self.close_page, 2),
@@ -110,7 +112,7 @@ class Walk:
             assert (item.shelf_id, item.round) == (before.shelf_id, before.round), "it moved"
 
     def submit(self) -> None:
-        if lease := self.some_lease(Lease.State.OPEN, Lease.State.OPEN, *AGAIN):
+        if lease := self.some_lease(Lease.State.OPEN, Lease.State.OPEN, *AGAIN, Lease.State.SKIPPED):
             judgment_actions.submit(
                 token=lease.token,
                 annotator=lease.annotator,
@@ -119,6 +121,26 @@ class Walk:
                 idempotency_key=uuid4(),
                 now=self.now,
             )
+
+    def undo(self) -> None:
+        """Just judged and within the overlap: it is open again, its slot kept. Anything else stays as it is."""
+        lease = self.some_lease(Lease.State.SUBMITTED)
+        if lease is None:
+            return
+        mine = Judgment.objects.filter(output=lease.output_id, annotator=lease.annotator_id)
+        judgment = mine.order_by("revision").last()
+        assert judgment is not None
+        is_in_time = self.now - judgment.created_at <= judgment_actions.UNDO_WITHIN
+        try:
+            judgment_actions.undo_submit(
+                token=lease.token, annotator=lease.annotator, revision=judgment.revision, now=self.now
+            )
+        except judgment_actions.TooLate:
+            assert judgment.is_surplus or not is_in_time, "refused though it was just judged"
+            return
+        judgment.refresh_from_db()
+        assert not judgment.is_current and judgment.withdrawn_at == self.now
+        assert Lease.objects.get(pk=lease.pk).state == Lease.State.OPEN
 
     def skip(self) -> None:
         if lease := self.some_lease(Lease.State.OPEN, Lease.State.OPEN, *AGAIN):
@@ -150,7 +172,7 @@ class Walk:
     def lease_output(self) -> None:
         """This very output, also one that was skipped: given when it has a slot, or is held already."""
         annotator = self.chance.choice(self.people)
-        items = list(QueueItem.objects.filter(campaign=self.campaign, skip_count=0).order_by("pk"))
+        items = list(QueueItem.objects.filter(campaign=self.campaign).order_by("pk"))
         if not items:
             return
         item = self.chance.choice(items)
@@ -172,7 +194,9 @@ class Walk:
     def set_overlap(self) -> None:
         self.campaign.overlap = self.chance.randint(1, 4)
         self.campaign.save(update_fields=["overlap"])
+        aside = dict(QueueItem.objects.filter(is_set_aside=True).values_list("pk", "overlap"))
         actions.set_overlap(campaign=self.campaign, overlap=self.campaign.overlap)
+        assert aside == dict(QueueItem.objects.filter(pk__in=aside).values_list("pk", "overlap")), "set aside no more"
 
     def set_aside(self) -> None:
         items = list(QueueItem.objects.filter(campaign=self.campaign).order_by("pk"))
