@@ -120,7 +120,8 @@ def submit_and_lease_next(
     The lease is None for whatever reason there is none; `queue.actions.say_why_not` tells. Raises what `submit` raises,
     and ChangedElsewhere and JudgedElsewhere.
     """
-    judgment = _submit(queue_actions.hold(token=token, annotator=annotator), sent, now)
+    lease = queue_actions.hold(token=token, annotator=annotator, campaign=campaign)
+    judgment = _submit(lease, sent, now)
     following = queue_actions.take_next(campaign=campaign, annotator=annotator, now=now, besides=besides)
     return judgment, following
 

@@ -195,16 +195,17 @@ def keep_draft(*, lease: Lease, draft: dict[str, Any], now: datetime) -> None:
     lease.save(update_fields=["draft", "draft_version", "expires_at"])
 
 
-def hold(*, token: uuid.UUID, annotator: User) -> Lease:
+def hold(*, token: uuid.UUID, annotator: User, campaign: Campaign | None = None) -> Lease:
     """Lock the annotator's lease until the transaction ends, under their lock. One statement.
 
     The lease comes with its output and campaign, and the campaign with its newest `tag_set_id`, None without one.
 
-    Raises NotFound when there is no such lease, it is not theirs, or they may no longer judge in its campaign.
+    Raises NotFound when there is no such lease, in this campaign if one is named, when it is not theirs, or when they
+    may no longer judge in its campaign.
     """
     lock_key = policy.lock_key(annotator_id=annotator.pk)
     lease = reading.held({"token": token, "lock_key": lock_key, **_who(annotator)})
-    if lease is None:
+    if lease is None or (campaign is not None and lease.campaign_id != campaign.pk):
         raise NotFound("This output is not leased to you. Open the work page again to get your next one.")
     return lease
 
