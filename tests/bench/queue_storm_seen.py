@@ -61,19 +61,22 @@ def acknowledged(*, seen: Mapping[int, Iterable[Seen]]) -> list[UUID]:
 
 
 def _shown_again(ordered: Sequence[Seen]) -> int:
-    """Count what was asked for after its judgment or skip was acknowledged and before that was taken back.
+    """Count what was asked for after its judgment or skip was acknowledged, and not while that was being taken back.
 
-    Two tabs of a person may show the same output; what one was being given while the other judged is no fault.
+    Two tabs of a person may show the same output: what one was being given while the other judged it, or took its
+    judgment back, is no fault.
     """
     again = 0
     done: dict[str, float] = {}
+    back = defaultdict(list)
+    for step in ordered:
+        if step.what == "undone":
+            back[step.label].append(step)
     for step in ordered:
         if step.what in DONE:
             done[step.label] = step.ended
-        elif step.what == "undone":
-            done.pop(step.label, None)
-        elif step.what == "shown" and step.began > done.get(step.label, step.began):
-            again += 1
+        elif step.what == "shown" and step.began > (since := done.get(step.label, step.began)):
+            again += not any(undo.ended > since and undo.began < step.ended for undo in back[step.label])
     return again
 
 

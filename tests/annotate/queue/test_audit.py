@@ -217,6 +217,16 @@ def test_pages_of_one_person_may_show_what_the_other_is_judging() -> None:
     assert queue_storm_seen.contradictions(seen={7: [*STEPS, other]}, facts=FACTS) == {}
 
 
+def test_pages_of_one_person_may_show_what_the_other_is_taking_back() -> None:
+    other = replace(TWO, page=2, began=2.45, ended=2.5)  # the answer to the undo comes after this one
+    steps = [replace(step, ended=2.6) if step.what == "undone" else step for step in STEPS]
+    assert queue_storm_seen.contradictions(seen={7: [*steps, other]}, facts=FACTS) == {}
+    late = replace(other, began=2.8, ended=2.9)
+    assert "shown again after it was judged or skipped" in queue_storm_seen.contradictions(
+        seen={7: [*steps, late]}, facts=FACTS
+    )
+
+
 @pytest.mark.parametrize(("promise", "steps", "facts"), SEEN_FAULTS)
 def test_pages_seen_find_a_planted_fault(promise: str, steps: list[Seen], facts: Facts) -> None:
     assert promise in queue_storm_seen.contradictions(seen={7: steps}, facts=facts)
