@@ -44,7 +44,9 @@ def _marks(site: world.World) -> list[Any]:
 
 
 # Doors that refuse a request for what it is before they look for the object.
-PARTICULAR = {"campaign-people-role", "work-judgment", "work-draft", "work-undo"}
+FOR_SCRIPTS = {"work-judgment", "work-draft", "work-undo"}
+PARTICULAR = {"campaign-people-role", *FOR_SCRIPTS}
+FROM_SCRIPT = {"Accept": "application/json"}
 SUBMIT = {"verdict": "cannot_tell", "violations": [], "key": str(UUID(int=7)), "revision": 1, "role": "annotator"}
 
 
@@ -57,12 +59,10 @@ def test_pages_find_nothing_of_another_campaign(client: Client, sites: tuple[wor
         path = theirs.address(page, slug=mine.campaign.slug)
         answers = {verb: getattr(client, verb)(path) for verb in VERBS}
         answers["form"] = client.post(path, {"role": "annotator", "action": "accept", "enabled": "on", "name": "x"})
-        answers["json"] = client.post(
-            path, SUBMIT, content_type="application/json", headers={"Accept": "application/json"}
-        )
+        answers["json"] = client.post(path, SUBMIT, content_type="application/json", headers=FROM_SCRIPT)
         refusals = {404, 405, 422} if page.name in PARTICULAR else {404, 405}
         assert {each.status_code for each in answers.values()} <= refusals, page.name
-        assert answers["json" if page.name in PARTICULAR else "form"].status_code in (404, 405), page.name
+        assert answers["json" if page.name in FOR_SCRIPTS else "form"].status_code in (404, 405), page.name
         assert 404 in {each.status_code for each in answers.values()}, page.name
         assert not any(b"theirs" in each.content for each in answers.values()), page.name
     assert _marks(theirs) == before
