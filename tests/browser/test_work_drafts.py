@@ -123,9 +123,7 @@ def test_an_answer_that_is_lost_makes_no_second_judgment(open_page: Open, campai
     assert Judgment.objects.count() == 1
 
 
-def test_an_undelivered_submit_is_taken_back_without_the_server(
-    open_page: Open, campaign: Campaign, ada: User
-) -> None:
+def test_an_undelivered_submit_is_taken_back_without_the_server(open_page: Open, campaign: Campaign, ada: User) -> None:
     rows.outputs(campaign, "one", "two", "three")
     page = open_page(WORK, ada)
     prefetched(page)
