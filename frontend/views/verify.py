@@ -116,6 +116,8 @@ def _turns(request: doors.Request, campaign: Campaign) -> tuple[list[Turn], str]
 
 
 def _next(request: doors.Request, campaign: Campaign, sent: Mapping[str, Any]) -> dict[str, Any]:
+    if sent.get("is_leaving"):
+        return {"questions": [], "why": ""}
     turns, why = _turns(request, campaign)
     return {"questions": _besides(turns, work_form.tokens(sent, "besides")), "why": why}
 

@@ -134,7 +134,8 @@ function showDeliveries() {
   const { count: waiting, state } = deliveries;
   if (state === "offline") tell(`${waiting} kept here, offline`, true);
   else if (state === "signed out") tell(`${waiting} kept here. Sign in again in another tab`, true);
-  else if (!waiting && said.length) tell("Saved");
+  else if (waiting) tell("Saving …");
+  else if (said.length) tell("Saved");
 }
 
 deliveries.addEventListener("change", showDeliveries);
@@ -172,6 +173,7 @@ document.addEventListener("keydown", (event) => {
 // Leaving: what was chosen counts, what was fetched ahead goes back.
 addEventListener("pagehide", () => {
   const release = held().filter((token) => !chosen || token !== current?.token);
+  deliveries.isLeaving = true;
   keepChoice();
   if (release.length) server.post("release", { release }, { keepalive: true }).catch(() => {});
 });

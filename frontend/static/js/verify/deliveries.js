@@ -16,6 +16,7 @@ export class Deliveries extends EventTarget {
   #count = 0;
 
   state = "idle"; // or "sending", "offline", "signed out"
+  isLeaving = false; // then the server hands out nothing more
 
   // `owner` names who answers and for which campaign; `besides()` gives the tokens that the page has already.
   constructor({ server, owner, besides }) {
@@ -84,7 +85,7 @@ export class Deliveries extends EventTarget {
     delivery.wasSent = true;
     const { door, token, body } = delivery;
     try {
-      const answer = await this.server.post(door, { ...body, besides: this.besides() }, { token, keepalive: true });
+      const answer = await this.server.post(door, { ...body, besides: this.besides(), is_leaving: this.isLeaving }, { token, keepalive: true });
       this.#arrived(delivery, "delivered", answer);
     } catch (error) {
       if (error instanceof Refused) this.#arrived(delivery, "refused", { delivery, error });
