@@ -6,9 +6,12 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from annotate.errors import NotAllowed
 from annotate.judgments import actions as judgment_actions
+from annotate.judgments.drafts import ViolationDraft
 from annotate.judgments.models import Judgment
 from annotate.queue import actions
 from annotate.queue.models import Lease, QueueItem
@@ -163,3 +166,30 @@ def test_undo_keeps_the_slot_from_others() -> None:
     judgment_actions.undo_submit(token=lease.token, annotator=ada, revision=1, now=NOW)
     assert actions.lease_next(campaign=campaign, annotator=bo, now=NOW) is None
     assert given(campaign, ada).token == lease.token
+
+
+def test_submit_and_the_next_lease_are_five_statements_at_most() -> None:
+    campaign = rows.campaign(order="breadth", overlap=2, gold_share=50)
+    rows.outputs(campaign, *(f"text {number}" for number in range(8)))
+    rows.outputs(campaign, "known", "known too", is_gold=True)
+    ada = rows.person("ada", campaign=campaign)
+    shown = given(campaign, ada)
+    ahead = given(campaign, ada, shown)
+    violations = [ViolationDraft("no-span", "whole")] * 3
+    sent = judgment_actions.Submission(verdict="rejected", violations=violations, key=uuid4())
+    with CaptureQueriesContext(connection) as captured:
+        _, following = judgment_actions.submit_and_lease_next(
+            token=shown.token, annotator=ada, campaign=campaign, sent=sent, now=NOW, besides=[ahead.token]
+        )
+    assert following is not None and following.output_id not in (shown.output_id, ahead.output_id)
+    assert len([query for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]) <= 5
+    with CaptureQueriesContext(connection) as captured:
+        judgment_actions.submit(
+            token=ahead.token,
+            annotator=ada,
+            verdict="rejected",
+            violations=violations,
+            idempotency_key=uuid4(),
+            now=NOW,
+        )
+    assert len([query for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]) <= 5
