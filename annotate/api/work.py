@@ -166,7 +166,7 @@ class JudgeLease(LeaseView):
             annotator=self.user,
             verdict=sent.validated_data["verdict"],
             violations=[_draft(each) for each in sent.validated_data["violations"]],
-            idempotency_key=_key(request, token),
+            idempotency_key=key_of(request, token),
             now=clock.now(),
             comment=sent.validated_data["comment"],
         )
@@ -227,7 +227,7 @@ def _draft(violation: dict[str, Any]) -> drafts.ViolationDraft:
     return drafts.ViolationDraft(tag_slug=violation.pop("tag"), **violation)
 
 
-def _key(request: Request, token: uuid.UUID) -> uuid.UUID:
+def key_of(request: Request, token: uuid.UUID) -> uuid.UUID:
     """Return the caller's key as one of this lease alone: whatever others choose, no two can meet."""
     key = request.headers.get(KEY_HEADER, "").strip()
     if not 0 < len(key) <= KEY_LIMIT:

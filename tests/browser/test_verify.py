@@ -1,4 +1,4 @@
-"""The Verify page in Chromium: by keyboard only, one key per answer, each seen before the next; nothing lost offline."""
+"""The Verify page in Chromium: by keyboard only, each answer seen before the next question; nothing lost offline."""
 
 from __future__ import annotations
 

@@ -17,7 +17,9 @@ ALL_SCOPES = tuple(ApiToken.Scope.values)
 ADDRESSES = [address for resource in RESOURCES for address in resource.urls]
 BELOW_CAMPAIGN = [address for address in ADDRESSES if "<slug:slug>" in str(address.pattern)]
 FOR_JUDGES = [
-    address for address in ADDRESSES if str(address.name) in ("api-next", "api-lease-judgment", "api-lease-skip")
+    address
+    for address in ADDRESSES
+    if str(address.name) in ("api-next", "api-lease-judgment", "api-lease-skip", "api-verify-next", "api-verify-answer")
 ]
 FOR_OTHERS = [address for address in BELOW_CAMPAIGN if address not in FOR_JUDGES]
 
