@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Dialog
+from playwright.sync_api import Dialog, expect
 
 from frontend import rendered
+from tests.annotate.queue import rows
 from tests.browser import work_text_page
+from tests.browser.conftest import Open
 from tests.browser.work_text_page import Read, TextPage, read
 
 __all__ = ["read"]
@@ -201,3 +203,19 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(rendered_page: Read)
     wide = "| " + " | ".join(f"column{n}" for n in range(9)) + " |\n" + "|---" * 9 + "|\n\n```\n" + "x" * 500 + "\n```"
     page = rendered_page(DATABASES + wide, **work_text_page.PHONE)
     assert page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_switch_of_the_work_page(open_page: Open) -> None:
+    campaign = rows.campaign()
+    ada = rows.person("ada", campaign=campaign)
+    rows.outputs(campaign, "A **short** list")
+    page = open_page("/c/answers/work/", ada)
+    page.locator("#view [data-view=rendered]").click()
+    expect(page.locator("#output .rendered strong")).to_have_text("short")
+    assert (
+        page.locator("#output .rendered").evaluate("(view) => getComputedStyle(view.firstChild).unicodeBidi")
+        == "plaintext"
+    )
+    page.locator("#view [data-view=raw]").click()
+    expect(page.locator("#output")).to_have_text("A **short** list")
