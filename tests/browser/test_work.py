@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from annotate import clock
 from annotate.accounts.models import User
@@ -15,14 +15,13 @@ from annotate.campaigns import actions as campaign_actions
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraint_actions
 from annotate.constraints.models import Constraint
-from annotate.judgments.models import Judgment, Violation
-from annotate.queue.models import Lease
+from annotate.judgments.models import Violation
 from tests.annotate.queue import rows
 from tests.browser.conftest import Open
+from tests.browser.work import BLOOM, PHONE, drag, point_of, press, submit, walk_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-BLOOM = "Bloom was released on 31 August 2018 by EMI. It was his third album and won the ARIA award."
 EMOJI = "A 👩‍🚀 and a 👨‍👩‍👧‍👦 flew in 1985 🚀🚀 to Mars."
 DEVANAGARI = "नमस्ते दुनिया। यह क्षत्रिय 1985 में जन्मा।"
 HEBREW = "שלום עולם, זה נכתב ב-1985. כן, באמת!"
@@ -30,7 +29,6 @@ HOSTILE = (
     "<script>alert(1)</script><img src=x onerror=alert(2)> \u202egnp.exe\u200b "
     + "<b hx-get='/x' hx-trigger='load'>1985</b>"
 )
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
 @pytest.fixture
@@ -41,61 +39,6 @@ def campaign() -> Campaign:
 @pytest.fixture
 def ada(campaign: Campaign) -> User:
     return rows.person("ada", campaign=campaign)
-
-
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#saved")).to_contain_text("Saved")
-
-
-def submit(page: Page) -> None:
-    with page.expect_navigation():  # keys pressed before the next page's scripts have run go nowhere
-        press(page, "Control+Enter")
-    expect(page.locator("#after")).to_contain_text("Saved")
-
-
-def walk_to(page: Page, text: str, word: str) -> None:
-    """Move the cursor to the word by the right arrow alone (left where the text runs from right to left)."""
-    key = "ArrowLeft" if page.evaluate("getComputedStyle(output).direction") == "rtl" else "ArrowRight"
-    for _ in range(len(text)):
-        press(page, key)
-        if page.locator("#announce").inner_text() == word:
-            return
-    raise AssertionError(f"the cursor never came to {word!r}")
-
-
-def point_of(page: Page, words: str, *, at_end: bool = False) -> tuple[float, float]:
-    """Return the middle of the first or last character of some words of the output."""
-    box = page.evaluate(
-        """([words, atEnd]) => {
-          const walker = document.createTreeWalker(document.getElementById("output"), NodeFilter.SHOW_TEXT);
-          while (walker.nextNode()) {
-            const at = walker.currentNode.data.indexOf(words);
-            if (at < 0) continue;
-            const range = document.createRange();
-            const from = atEnd ? at + words.length - 1 : at;
-            range.setStart(walker.currentNode, from);
-            range.setEnd(walker.currentNode, from + 1);
-            const { x, y, width, height } = range.getBoundingClientRect();
-            return [x + width / 2, y + height / 2];
-          }
-        }""",
-        [words, at_end],
-    )
-    return round(box[0]), round(box[1])  # a mouse moves by whole pixels; Chromium selects nothing from some others
-
-
-def drag(page: Page, words: str) -> None:
-    (left, top), (right, bottom) = point_of(page, words), point_of(page, words, at_end=True)
-    page.mouse.move(left, top)
-    page.mouse.down()
-    page.mouse.move((left + right) / 2, bottom, steps=3)
-    page.mouse.move(right, bottom, steps=3)
-    page.mouse.up()
 
 
 def test_from_invitation_to_constraint_by_keyboard_only(open_page: Open, campaign: Campaign) -> None:
@@ -169,7 +112,7 @@ def test_offsets_are_exact_in_every_script(open_page: Open, campaign: Campaign, 
         assert (violation.start, violation.end) == (text.index("1985"), text.index("1985") + 4)
         assert violation.quote == "1985"
     assert Violation.objects.count() == 2
-    page.locator("#change-last").click()  # and back into the page
+    page.locator("#undo-last").click()  # and back into the page
     expect(page.locator("#violations .violation-quote")).to_have_text(["1985", "1985"])
 
 
@@ -230,7 +173,7 @@ def test_mouse_marks_and_cycles_severity(open_page: Open, campaign: Campaign, ad
     page.locator('[data-tag="ignores"]').click()
     expect(page.locator("#violations .violation-quote")).to_have_text(["third album", "Bloom was released"])
     page.locator("#send").click()
-    expect(page.locator("#after")).to_be_visible()
+    expect(page.locator("#last-says")).to_have_text("Saved: rejected, 2 violations.")
     assert [v.quote for v in Violation.objects.all()] == ["third album", "Bloom was released"]
 
 
@@ -261,61 +204,8 @@ def test_touch_marks_by_two_taps_on_a_phone(open_page: Open, campaign: Campaign,
     page.locator('[data-tag="invented"]').tap()
     expect(page.locator("#violations .violation-quote")).to_have_text("was released on")
     page.locator("#send").tap()
-    expect(page.locator("#after")).to_be_visible()
+    expect(page.locator("#last-says")).to_have_text("Saved: rejected, 1 violation.")
     assert Violation.objects.get().quote == "was released on"
-
-
-def test_undo_and_redo_of_marking(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, BLOOM)
-    page = open_page("/c/answers/work/", ada)
-    items = page.locator("#violations li")
-    press(page, "1", "2", "Delete")
-    expect(items).to_have_count(1)
-    press(page, "Control+z")
-    expect(items).to_have_count(2)
-    press(page, "Control+z", "Control+z")
-    expect(items).to_have_count(0)
-    press(page, "Control+y")
-    expect(items).to_have_count(1)
-    press(page, "e")
-    page.keyboard.type("gone in one step")
-    press(page, "Escape", "Control+z")
-    expect(items.locator("[data-field=critique] textarea")).to_have_value("")
-    expect(items).to_have_count(1)
-
-
-def test_undo_takes_back_the_last_submit(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, BLOOM, "A second output.")
-    page = open_page("/c/answers/work/", ada)
-    first = page.locator("#output").inner_text()
-    press(page, "g")
-    submit(page)
-    expect(page.locator("#output")).not_to_have_text(first)
-    press(page, "Control+z")
-    expect(page.locator("#output")).to_have_text(first)
-    expect(page.locator(".callout")).to_contain_text("You have judged this output already")
-    press(page, "g", "1")
-    submit(page)
-    current = Judgment.objects.get(is_current=True)
-    assert (current.verdict, current.revision) == ("rejected", 2)
-
-
-def test_verdicts_and_skip_by_key(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, "one", "two", "three")
-    page = open_page("/c/answers/work/", ada)
-    press(page, "Control+Enter")
-    expect(page.locator("#saved")).to_contain_text("Mark what is wrong")
-    press(page, "g")
-    submit(page)
-    press(page, "c")
-    submit(page)
-    press(page, "s")
-    expect(page.locator("#skip")).to_be_visible()
-    press(page, "g", "1")  # dead in a dialog
-    page.get_by_role("button", name="Too long").press("Enter")
-    expect(page.get_by_role("heading", name="Nothing left to judge")).to_be_visible()
-    assert list(Judgment.objects.order_by("id").values_list("verdict", flat=True)) == ["nothing_wrong", "cannot_tell"]
-    assert Lease.objects.get(state="skipped").skip_reason == "Too long"
 
 
 def test_keys_are_dead_while_typing_and_can_be_switched_off(open_page: Open, campaign: Campaign, ada: User) -> None:
@@ -351,57 +241,8 @@ def test_hostile_output_is_text_and_runs_nothing(open_page: Open, campaign: Camp
     submit(page)
     violation = Violation.objects.get()
     assert violation.quote == "1985" == HOSTILE[violation.start : violation.end]
-    page.locator("#change-last").click()
+    page.locator("#undo-last").click()
     expect(page.locator("[data-field=critique] textarea")).to_have_value("<img src=x onerror=alert(3)>")
-
-
-def test_draft_survives_a_reload(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, BLOOM)
-    page = open_page("/c/answers/work/", ada)
-    walk_to(page, BLOOM, "third")
-    press(page, "Shift+ArrowRight", "1", "e")
-    page.keyboard.type("his second")
-    saved(page)
-    page.reload()
-    expect(page.locator("#violations .violation-quote")).to_have_text("third")
-    expect(page.locator("[data-field=critique] textarea")).to_have_value("his second")
-    submit(page)
-    assert not Lease.objects.exclude(draft=None).exists()
-    assert Violation.objects.get().critique == "his second"
-
-
-def test_draft_is_kept_in_the_browser_while_the_server_is_away(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, BLOOM)
-    page = open_page("/c/answers/work/", ada)
-    page.route("**/draft/", lambda route: route.abort())
-    press(page, "1")
-    expect(page.locator("#saved")).to_contain_text("Kept in this browser")
-    assert not Lease.objects.exclude(draft=None).exists()
-    page.unroute("**/draft/")
-    page.reload()
-    expect(page.locator("#violations li")).to_have_count(1)
-    saved(page)
-    assert Lease.objects.exclude(draft=None).get().draft["violations"][0]["tag"] == "invented"
-
-
-def test_two_tabs_do_not_overwrite_each_other(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, BLOOM)
-    first = open_page("/c/answers/work/", ada)
-    second = open_page("/c/answers/work/", ada)
-    press(first, "1")
-    saved(first)
-    press(second, "2")
-    expect(second.locator("#saved")).to_contain_text("changed in another tab")
-    assert [each["tag"] for each in Lease.objects.exclude(draft=None).get().draft["violations"]] == ["invented"]
-
-
-def test_two_quick_clicks_are_one_judgment(open_page: Open, campaign: Campaign, ada: User) -> None:
-    rows.outputs(campaign, BLOOM, "A second output.")
-    page = open_page("/c/answers/work/", ada)
-    press(page, "g")
-    page.locator("#send").dblclick()
-    expect(page.locator("#after")).to_be_visible()
-    assert Judgment.objects.count() == 1
 
 
 def test_a_browser_without_highlights_wraps_marks(open_page: Open, campaign: Campaign, ada: User) -> None:

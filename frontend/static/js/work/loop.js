@@ -12,7 +12,7 @@ export class Loop {
   #asking = Promise.resolve();
   #isAsking = false;
 
-  // `page` shows things and says what is marked: show(sheet), wait(), nothing(why), take(), putAside(), isMarked(),
+  // `page` shows things and says what is marked: show(sheet), prepare(sheet), wait(), nothing(why), take(), putAside(), isMarked(),
   // submitted(judgment), said(last), counted(by), refused(entry), choose(question), failed(message).
   constructor({ server, outbox, page }) {
     Object.assign(this, { server, outbox, page });
@@ -27,7 +27,7 @@ export class Loop {
   }
 
   begin({ sheet, undo }) {
-    if (undo) this.#remember({ token: undo.lease, revision: undo.revision, until: undo.undo_until });
+    if (undo) this.#remember({ token: undo.lease, ...storedAs(undo) });
     // Judged already, and on its way since an earlier page.
     if (sheet && this.outbox.find(sheet.lease)) this.#advance();
     else if (sheet) this.#show(sheet);
@@ -67,10 +67,11 @@ export class Loop {
 
   // Takes the last submit back. Says whether there was one.
   async undo() {
-    const { last } = this;
-    if (!last) return false;
+    const token = this.last?.token;
+    if (!token) return false;
     await this.outbox.settled();
-    if (last !== this.last) return true; // refused meanwhile, and shown again for that
+    const { last } = this;
+    if (last?.token !== token) return true; // refused meanwhile, and shown again for that
     const waiting = last.entry && this.outbox.find(last.token);
     this.#remember(null);
     try {
@@ -145,20 +146,21 @@ export class Loop {
     this.why = why;
     const isNew = sheet && !this.tokens.includes(sheet.lease);
     if (isNew && this.shown && this.held) this.release(sheet);
-    else if (isNew && this.shown) this.held = sheet;
+    else if (isNew && this.shown) this.#hold(sheet);
     else if (isNew) {
       this.#show(sheet);
       this.askNext();
     } else if (!this.shown && !this.outbox.waiting.length) this.page.nothing(why);
   }
 
-  #delivered({ entry, answer }) {
-    if (this.last?.entry === entry) this.#remember({ ...this.last, revision: answer.saved.revision, until: answer.saved.undo_until });
-    this.#offer(answer);
+  #hold(sheet) {
+    this.held = sheet;
+    this.page.prepare(sheet);
   }
 
-  #storedAs({ revision, verdict, undo_until }) {
-    return { revision, verdict, until: undo_until };
+  #delivered({ entry, answer }) {
+    if (this.last?.entry === entry) this.#remember({ ...this.last, ...storedAs(answer.saved) });
+    this.#offer(answer);
   }
 
   #remember(last) {
@@ -227,6 +229,8 @@ export class Loop {
 
 // What a sheet holds that must not be given back: marks, or the right to change an earlier judgment.
 export const isBlank = (sheet) => isEmpty(sheet.marked) && !sheet.revision;
+
+const storedAs = ({ revision, verdict, undo_until }) => ({ revision, verdict, until: undo_until });
 
 function reasonOf(error) {
   if (error instanceof Refused) return error.message;

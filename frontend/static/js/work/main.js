@@ -38,6 +38,7 @@ const elsewhere = {
 
 const page = {
   show: (...args) => (desk ?? elsewhere).show(...args),
+  prepare: (sheet) => desk?.view.prepare(sheet),
   wait: () => (desk ?? elsewhere).wait(),
   nothing: (why) => (desk ?? elsewhere).nothing(why),
   take: () => desk.take(),

@@ -36,7 +36,11 @@ function messageOf({ role, kind, name, pieces }, language) {
 }
 
 export function fill(box, pieces) {
+  // With dir="auto", Chromium works the direction out anew for every piece: seconds, where a text has thousands.
+  const { dir } = box;
+  box.dir = "";
   box.replaceChildren(...pieces.map(nodeOf));
+  box.dir = dir;
 }
 
 function nodeOf(piece) {
