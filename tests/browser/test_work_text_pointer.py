@@ -218,3 +218,20 @@ def test_without_highlights_stretches_are_wrapped(read: Read) -> None:
     text.page.evaluate("reader.dispose()")
     assert text.page.locator("#output mark").count() == 0
     assert text.page.evaluate("output.firstChild.data") == BLOOM + " "
+
+
+def test_a_text_is_put_in_without_working_out_its_direction_for_every_piece(read: Read) -> None:
+    text = read("x")
+    found = text.page.evaluate(
+        """async () => {
+          const { fill } = await import("/static/js/work/sheet.js");
+          let during;
+          output.replaceChildren = (...nodes) => {
+            during = output.dir;
+            Element.prototype.replaceChildren.apply(output, nodes);
+          };
+          fill(output, ["ש", ["\u200b", "ZWSP"], "x"]);
+          return [during, output.dir, getComputedStyle(output).direction];
+        }"""
+    )
+    assert found == ["", "auto", "rtl"]
