@@ -4,7 +4,7 @@
 //   reader.load({ language });                 after the root's content was put there; again for every next text
 //   reader.load({ language, text, runs });     a view of `text` whose text nodes hold parts of it: runs are
 //                                              [{ node, start, length }], start in UTF-16 units of `text`; text nodes
-//                                              in no run show something that the text does not say
+//                                              in no run show something that the text does not say (see textmap.js)
 //   reader.show(violations, current);          the marks, whenever they changed; current is an id or null
 //   reader.act("right");                       does what the action of keymap.js says; false when it is not the reader's
 //   reader.dispose();                          takes every listener and mark away
