@@ -66,6 +66,7 @@ export class Desk {
     this.cover.lower();
     this.#checkText(sheet);
     byId("text-column").scrollTop = 0;
+    scrollTo(0, 0);
     showSaved("");
     this.focus();
     if (sheet.isUnsaved || (kept && isOurs)) this.#draft.changed();

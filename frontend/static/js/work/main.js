@@ -10,7 +10,7 @@ import { Outbox } from "./outbox.js";
 import { byId } from "./page.js";
 import { Server } from "./server.js";
 import { textOf } from "./sheet.js";
-import { LastSubmit, Progress, announce, showRefused, showSaved, showWaiting } from "./status.js";
+import { LastSubmit, Progress, announce, showElsewhere, showRefused, showWaiting } from "./status.js";
 import { summary } from "./summary.js";
 import { write } from "./store.js";
 
@@ -66,6 +66,7 @@ addEventListener("pageshow", (event) => event.persisted && location.reload());
 history.replaceState(history.state, "", location.pathname);
 loop.begin({ sheet: data.sheet, undo: data.can_undo });
 showWaiting(outbox);
+showElsewhere(outbox.elsewhere, data.urls.next);
 
 function listen() {
   const { bench, form } = desk;

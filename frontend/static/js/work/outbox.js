@@ -38,10 +38,11 @@ export class Outbox extends EventTarget {
     return this.#entries.map(({ token }) => token);
   }
 
-  // What other campaigns' pages of the same person have not delivered yet.
+  // The campaigns of the same person whose pages have not delivered everything.
   get elsewhere() {
     const person = this.prefix.replace(/[^.]+\.$/, "");
-    return keys(person).filter((key) => !key.startsWith(this.prefix)).length;
+    const others = keys(person).filter((key) => !key.startsWith(this.prefix));
+    return [...new Set(others.map((key) => key.slice(person.length).split(".")[0]))];
   }
 
   find(token) {

@@ -109,3 +109,14 @@ export function showRefused({ refusal }, { onOpen, onDrop }) {
   box.append(text, open, ...(refusal.status === 422 ? [] : [drop]));
   byId("notices").append(box);
 }
+
+// Judgments that wait in this browser for the page of another campaign.
+export function showElsewhere(slugs, url) {
+  for (const slug of slugs) {
+    const box = element("p", `Judgments of “${slug}” wait in this browser. `, "callout");
+    const link = element("a", "Open its Work page to deliver them.");
+    link.href = url.replace(/\/c\/[^/]+\/work\/.*/, `/c/${slug}/work/`);
+    box.append(link);
+    byId("notices").append(box);
+  }
+}
