@@ -278,7 +278,8 @@ WITH slots AS (
     FOR UPDATE OF item
 )
 UPDATE queue_queueitem AS item
-SET taken_count = GREATEST(item.taken_count - items.returned, 0), shelf_id = items.front, round = items.sealed
+SET taken_count = GREATEST(item.taken_count - items.returned, 0), shelf_id = items.front, round = items.sealed,
+    overlap = CASE WHEN item.is_set_aside THEN GREATEST(item.taken_count - items.returned, 0) ELSE item.overlap END
 FROM items WHERE item.output_id = items.output_id
 """
 

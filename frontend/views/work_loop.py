@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
-from annotate.errors import NotFound
+from annotate.errors import NotFound, RuleError
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import queries as judgment_queries
 from annotate.judgments.models import Judgment
@@ -112,7 +113,8 @@ def held(request: doors.Request, campaign: Campaign) -> HttpResponse:
     sent = work_form.body(request)
     now = clock.now()
     for token, until in work_form.released(sent):
-        queue_actions.release(token=token, annotator=request.user, now=now, seen_until=until)
+        with contextlib.suppress(RuleError):  # closed meanwhile, by another page: the others count all the same
+            queue_actions.release(token=token, annotator=request.user, now=now, seen_until=until)
     renewed = queue_actions.renew_held(tokens=work_form.tokens(sent, "renew"), annotator=request.user, now=now)
     return JsonResponse({"until": {str(token): until.isoformat() for token, until in renewed.items()}})
 

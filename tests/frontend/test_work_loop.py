@@ -230,7 +230,8 @@ def test_held_renews_and_gives_back_only_what_nobody_renewed(client: Client, ada
     assert Lease.objects.get(token=shown["lease"]).expires_at == datetime.fromisoformat(until[shown["lease"]])
     assert Lease.objects.get(token=ahead["lease"]).state == "open"
     now = Lease.objects.get(token=ahead["lease"]).expires_at.isoformat()
-    ask(client, "held", release=[{"lease": ahead["lease"], "until": now}])
+    gone = {"lease": str(uuid4()), "until": now}
+    ask(client, "held", release=[gone, {"lease": ahead["lease"], "until": now}])
     assert Lease.objects.get(token=ahead["lease"]).state == "released"
 
 

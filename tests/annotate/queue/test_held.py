@@ -114,6 +114,17 @@ def test_what_was_set_aside_stays_aside_when_the_overlap_changes() -> None:
     assert actions.lease_next(campaign=campaign, annotator=ada, now=NOW) is None
 
 
+def test_what_was_set_aside_stays_aside_when_somebody_gives_it_back() -> None:
+    campaign = rows.campaign()
+    (output,) = rows.outputs(campaign, "one")
+    ada = rows.person("ada", campaign=campaign)
+    lease = given(campaign, ada)
+    QueueItem.objects.update(overlap=2)
+    actions.set_aside(campaign=campaign, output_ids=[output.pk], by=ada, now=NOW)
+    actions.release(token=lease.token, annotator=ada, now=NOW)
+    assert actions.lease_next(campaign=campaign, annotator=ada, now=NOW) is None
+
+
 def test_lease_output_to_somebody_who_holds_two() -> None:
     campaign = rows.campaign()
     rows.outputs(campaign, "one", "two", "three")
