@@ -218,6 +218,7 @@ export class Loop {
     if (choice === "mine") {
       Object.assign(entry, { refusal: undefined, ready: null, body: { ...body, ...seen, force: true } });
       this.outbox.put(entry);
+      if (!this.last) this.#remember({ token: entry.token, entry });
       return;
     }
     this.outbox.drop(entry);
