@@ -25,6 +25,7 @@ let current = null;
 let chosen = null; // { answer, timer } while the choice is seen
 let said = []; // { question, answer, key }, to be taken back
 let { answered, left } = data;
+let refusal = ""; // stands there until the next answer
 
 const held = () => [current, ...ahead].filter(Boolean).map(({ token }) => token);
 
@@ -32,6 +33,7 @@ function choose(answer) {
   if (!current || isWaiting()) return;
   if (sheet.isCovered) return announce("Uncover the text first.");
   clearTimeout(chosen?.timer);
+  refusal = "";
   chosen = { answer, timer: setTimeout(advance, SEEN_MS) };
   showChoice();
   announce(SAYS[answer]);
@@ -134,15 +136,17 @@ function showDeliveries() {
   const { count: waiting, state } = deliveries;
   if (state === "offline") tell(`${waiting} kept here, offline`, true);
   else if (state === "signed out") tell(`${waiting} kept here. Sign in again in another tab`, true);
+  else if (refusal) tell(refusal, true);
   else if (waiting) tell("Saving …");
-  else if (said.length) tell("Saved");
+  else tell(said.length ? "Saved" : "");
 }
 
 deliveries.addEventListener("change", showDeliveries);
 deliveries.addEventListener("delivered", ({ detail }) => take(detail));
 deliveries.addEventListener("refused", ({ detail: { delivery, error } }) => {
   said = said.filter(({ key }) => key !== delivery.body.key);
-  tell(error.message, true);
+  refusal = error.message;
+  tell(refusal, true);
   announce(error.message);
   if (!current) ask();
 });
