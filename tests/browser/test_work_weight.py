@@ -42,7 +42,7 @@ def production_url(tmp_path: Path, transactional_db: None) -> Iterator[str]:
     """A server whose static files are collected, compressed and served as in production."""
     with override_settings(STORAGES=production.STORAGES, STATIC_ROOT=tmp_path):
         call_command("collectstatic", interactive=False, verbosity=0)
-        thread = LiveServerThread("localhost", lambda application: application, connections_override={})
+        thread = LiveServerThread("localhost", lambda application: application, connections_override={})  # type: ignore[arg-type]
         thread.daemon = True
         thread.start()
         thread.is_ready.wait()

@@ -80,7 +80,7 @@ def test_next_is_four_statements_and_a_submit_at_most_eight(client: Client, ada:
         sheet = first(client)
         both = statements(partial(submit, client, sheet, SPAN, SPAN))
         counts.append((asked, paused, both))
-        lease = Lease.objects.filter(state="open").first()
+        lease = Lease.objects.get(state="open")
     # Session, person and campaign in one; then two for a lease, one to renew, two to submit and one for the next lease.
     assert counts == [(3, 2, 4), (3, 2, 4)]
 
