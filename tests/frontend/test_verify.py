@@ -100,7 +100,7 @@ def test_release_gives_back_what_was_fetched_ahead(client: Client, campaign: Cam
 
 def test_page_and_answers_are_blind(client: Client, campaign: Campaign, ada: User) -> None:
     """Neither model nor batch, neither marks nor who made them, neither tagged nor not, no number that counts."""
-    made = rows.start(campaign, overlap=2)
+    made = rows.start(campaign, overlap=2, seed=918_273_645_546_372_819)
     other = factories.member(campaign, user=factories.user("secret-colleague"))
     for turn in rows.take(campaign, other, wanted=2):
         rows.say(turn)
@@ -109,7 +109,7 @@ def test_page_and_answers_are_blind(client: Client, campaign: Campaign, ada: Use
     assert set(question) == {"token", "statement", "prompt", "output", "language"}
     assert set(question["prompt"][0]) == {"role", "kind", "name", "pieces"}
     for text in (page, json.dumps(question)):
-        for secret in ("secret", "tagged", "critic-", "outputs.jsonl", str(made.seed) + '"'):
+        for secret in ("secret", "tagged", "critic-", "outputs.jsonl", str(made.seed)):
             assert secret not in text
     shown = json.loads(page.split('<script id="verify-data" type="application/json">')[1].split("</script>")[0])
     assert set(shown) == {
