@@ -61,6 +61,15 @@ def pieces(text: str) -> list[Piece]:
     return list(_pieces(text))
 
 
+def direction(text: str) -> str:
+    """Return "rtl" or "ltr" by the first letter that has a direction, as browsers do for `auto`.
+
+    They look again whenever a part is put in, which takes minutes for a text in thousands of pieces.
+    """
+    classes = (unicodedata.bidirectional(character) for character in text)
+    return "ltr" if next((each for each in classes if each in ("L", "R", "AL")), "L") == "L" else "rtl"
+
+
 def _pieces(text: str) -> Iterator[Piece]:
     position = 0
     for match in HIDDEN.finditer(text):

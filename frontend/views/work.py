@@ -119,7 +119,15 @@ def _show(request: doors.Request, campaign: Campaign, lease: Lease, *, status: i
         "lease": lease,
         "sheet": sheet,
         "output_pieces": visible_text.pieces(lease.output.text),
-        "prompt_blocks": [{**block, "pieces": visible_text.pieces(block["text"])} for block in sheets.blocks(lease)],
+        "output_direction": visible_text.direction(lease.output.text),
+        "prompt_blocks": [
+            {
+                **block,
+                "pieces": visible_text.pieces(block["text"]),
+                "direction": visible_text.direction(block["text"]),
+            }
+            for block in sheets.blocks(lease)
+        ],
         "tags": tags,
         "kinds": [(kind, list(each)) for kind, each in groupby(sorted(tags, key=_by_kind), key=lambda tag: tag.kind)],
         "violations_json": json.dumps(sheet["marked"]["violations"]),

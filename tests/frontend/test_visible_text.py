@@ -31,3 +31,17 @@ def test_hidden_characters_are_named(text: str, expected: list[str]) -> None:
 
 def test_empty_text_has_no_pieces() -> None:
     assert visible_text.pieces("") == []
+
+
+def test_direction_is_that_of_the_first_letter_that_has_one() -> None:
+    directions = {
+        text: visible_text.direction(text) for text in ("", "1 + 1", "\u200f12", "abc ماذا", "… ماذا abc", "12 שלום")
+    }
+    assert directions == {
+        "": "ltr",
+        "1 + 1": "ltr",
+        "\u200f12": "rtl",
+        "abc ماذا": "ltr",
+        "… ماذا abc": "rtl",
+        "12 שלום": "rtl",
+    }
