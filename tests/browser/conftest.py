@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, sync_playwright
 
 if TYPE_CHECKING:  # this file is read before Django has its settings
     from annotate.accounts.models import User
@@ -25,6 +27,9 @@ ARGUMENTS = (
     "--disable-sync",
 )
 Open = Callable[..., Page]
+QUIET_SECONDS = 0.1
+# A page that closes gives back what it holds, which nobody waits for.
+SAY_NOTHING = "addEventListener('pagehide', (event) => event.stopImmediatePropagation(), { capture: true })"
 
 
 def chromium() -> str | None:
@@ -81,11 +86,57 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Open]:
         page.goto(path)
         return page
 
-    yield open_it
-    for context in contexts:
-        context.close()
-    time.sleep(0.2)  # what pages send while they close must be answered before the tables are emptied
+    with traffic() as wait_until_quiet:
+        yield open_it
+        for context in contexts:
+            for page in context.pages:
+                with contextlib.suppress(Error):  # it is gone already
+                    page.evaluate(SAY_NOTHING)
+            wait_until_quiet()
+            context.close()
+        wait_until_quiet()
     assert wrong == []
+
+
+@contextlib.contextmanager
+def traffic() -> Iterator[Callable[[], None]]:
+    """Yield a function that waits until the server has nothing to answer: the tables are emptied then."""
+    from django.core import signals
+
+    lock, active, changed_at = threading.Lock(), 0, time.monotonic()
+
+    def count(by: int) -> None:
+        nonlocal active, changed_at
+        with lock:
+            active, changed_at = active + by, time.monotonic()
+
+    def began(**_: object) -> None:
+        count(1)
+
+    def ended(**_: object) -> None:
+        count(-1)
+
+    def wait_until_quiet() -> None:
+        patient_until = time.monotonic() + 15
+        while time.monotonic() < patient_until and (active > 0 or time.monotonic() - changed_at < QUIET_SECONDS):
+            time.sleep(0.02)
+
+    signals.request_started.connect(began)
+    signals.request_finished.connect(ended)
+    try:
+        yield wait_until_quiet
+    finally:
+        signals.request_started.disconnect(began)
+        signals.request_finished.disconnect(ended)
+
+
+def eventually(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait for what a request does on the server that the page does not wait for."""
+    for _ in range(400):
+        if holds():
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError("it never came to be")
 
 
 def _dismiss(dialog: Dialog, wrong: list[str]) -> None:

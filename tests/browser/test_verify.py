@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,13 +13,12 @@ from annotate.constraints import actions as constraints
 from annotate.verification.models import Answer, Round, Turn
 from tests import factories
 from tests.annotate.verification import rows
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, eventually
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
-AT_REST = """() => !document.querySelector(".is-chosen") && !/Saving/.test(globalThis.said?.textContent ?? "")"""
 CHOSEN = ".verify-answers [aria-pressed=true]"
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)> \u202egnp.exe\u200b"
 
@@ -34,21 +31,6 @@ def campaign() -> Campaign:
 @pytest.fixture
 def ada(campaign: Campaign) -> User:
     return factories.member(campaign, user=factories.user("ada"))
-
-
-@pytest.fixture
-def open_page(open_page: Open) -> Iterator[Open]:
-    """Pages that have nothing under way, and send nothing, when they are closed: the tables are emptied then."""
-    pages: list[Page] = []
-
-    def open_it(*arguments: Any, **options: Any) -> Page:
-        pages.append(open_page(*arguments, **options))
-        return pages[-1]
-
-    yield open_it
-    for page in pages:
-        page.wait_for_function(AT_REST)
-        page.evaluate("addEventListener('pagehide', (event) => event.stopImmediatePropagation(), { capture: true })")
 
 
 def output(page: Page) -> str:
@@ -92,7 +74,7 @@ def test_a_round_by_keyboard_only_from_the_campaign_to_the_end(open_page: Open, 
     page.keyboard.press("y")
     expect(page.get_by_role("heading", name="Nothing left to verify")).to_be_visible()
     expect(page.locator("#answered")).to_have_text("8")
-    assert current() == said
+    eventually(page, lambda: current() == said)
     assert not Answer.objects.exclude(seconds__gt=0, seconds__lt=60).exists()
     assert Round.objects.get().items.filter(answered_count=1).count() == 8
 
@@ -116,7 +98,7 @@ def test_the_choice_is_seen_for_350_ms_and_can_be_changed_meanwhile(
     expect(page.locator("#output")).not_to_have_text(first)
     expect(page.locator(CHOSEN)).to_have_count(0)
     saved(page)
-    assert current() == {first: "not_violated"}
+    eventually(page, lambda: current() == {first: "not_violated"})
     assert Answer.objects.count() == 1
 
 
@@ -142,7 +124,8 @@ def test_undo_while_seen_and_after_several_answers(open_page: Open, campaign: Ca
     expect(page.locator("#output")).to_have_text(last)
     expect(page.locator("#answered")).to_have_text("3")
     saved(page)
-    assert current() == dict(zip(answered, ["not_violated", "cannot_tell", "not_violated"], strict=True))
+    wanted = dict(zip(answered, ["not_violated", "cannot_tell", "not_violated"], strict=True))
+    eventually(page, lambda: current() == wanted)
     assert Answer.objects.filter(withdrawn_at__isnull=False, answer="violated").count() == 3
 
 
@@ -174,7 +157,7 @@ def test_leaving_keeps_the_choice_and_gives_back_what_was_fetched_ahead(
         if current() and not Turn.objects.filter(state="open").exists():
             break
         page.wait_for_timeout(50)
-    assert current() == {first: "violated"}
+    eventually(page, lambda: current() == {first: "violated"})
     assert not Turn.objects.filter(state="open").exists()
 
 
@@ -194,7 +177,7 @@ def test_another_question_waits_until_it_is_read(open_page: Open, campaign: Camp
     page.keyboard.press("Enter")
     page.keyboard.press("n")
     expect(page.get_by_role("heading", name="Nothing left to verify")).to_be_visible()
-    assert sorted(current().values()) == ["not_violated", "violated"]
+    eventually(page, lambda: sorted(current().values()) == ["not_violated", "violated"])
 
 
 def test_single_keys_switched_off_leave_buttons_and_ctrl_z(open_page: Open, campaign: Campaign, ada: User) -> None:

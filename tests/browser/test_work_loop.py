@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.judgments.models import Judgment, Violation
 from annotate.queue.models import Lease
 from tests.annotate.queue import rows
-from tests.browser.conftest import Open
+from tests.browser.conftest import Open, eventually
 from tests.browser.work import BLOOM, WORK, Requests, items, prefetched, press, said, saved, submit, text_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -218,12 +218,3 @@ def test_two_words_a_tag_and_a_severity_in_eight_keys(open_page: Open, campaign:
         press(page, *keys)
     violation = Violation.objects.get()
     assert (violation.quote, violation.severity, violation.scope) == ("Bloom was", "major", "span")
-
-
-def eventually(page: Page, holds: object) -> None:
-    """Wait for what a request sent while a page closes does on the server."""
-    for _ in range(200):
-        if holds():  # type: ignore[operator]
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError("it never came to be")
