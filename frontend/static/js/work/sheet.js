@@ -28,7 +28,6 @@ function messageOf({ role, kind, name, pieces }, language) {
   const says = title ? [title, name].filter(Boolean).join(" · ") : role;
   if (says) made.append(element("p", says, "work-role"));
   const text = element("div", "", "hostile");
-  text.dir = "auto";
   text.lang = language;
   fill(text, pieces);
   made.append(text);
@@ -37,10 +36,9 @@ function messageOf({ role, kind, name, pieces }, language) {
 
 export function fill(box, pieces) {
   // With dir="auto", Chromium works the direction out anew for every piece: seconds, where a text has thousands.
-  const { dir } = box;
   box.dir = "";
   box.replaceChildren(...pieces.map(nodeOf));
-  box.dir = dir;
+  box.dir = "auto";
 }
 
 function nodeOf(piece) {
