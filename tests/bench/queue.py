@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from dataclasses import dataclass, field
 from functools import partial
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "annotate.settings")
 
@@ -34,7 +35,8 @@ from tests.bench import queue_audit, queue_floor, queue_load, queue_world  # noq
 
 ANNOTATORS = 8
 TURNS = 300
-ROUNDS = 3
+ROUNDS = 6
+LARGE = 50_000
 FLOOR_SECONDS = 15.0
 
 
@@ -51,39 +53,58 @@ def main() -> None:
 
 
 def over_http(sizes: list[int], seconds: float) -> None:
-    # A small campaign would be used up, were every output judged only three times.
-    campaigns = {size: queue_world.filled(outputs=size, overlap=50 if size < 50_000 else 3) for size in sizes}
-    people = {
-        size: [queue_world.member(each, f"annotator{n}") for n in range(ANNOTATORS)] for size, each in campaigns.items()
-    }
+    large = {size: world(size) for size in sizes if size >= LARGE}
+    worlds: dict[int, list[World]] = {size: [] for size in sizes}
     figures = {size: queue_load.Figures() for size in sizes}
     floor = queue_load.Figures()
     for _ in range(ROUNDS):
         floor.add(bare_floor(FLOOR_SECONDS / ROUNDS))
-        for size, campaign in campaigns.items():
-            figures[size].add(annotators(campaign, people[size], seconds / ROUNDS))
+        for size in sizes:
+            # A small campaign would be used up before long: each round has one of its own.
+            each = large.get(size) or world(size)
+            one_round = annotators(each, seconds / ROUNDS)
+            each.acknowledged += one_round.acknowledged
+            figures[size].add(one_round)
+            worlds[size] += [each] if each not in worlds[size] else []
     say(f"floor: {floor.per_second:.0f} requests/s; {times(floor.took)}")
-    for size, campaign in campaigns.items():
-        report(size, campaign, figures[size], floor)
+    for size in sizes:
+        report(size, worlds[size], figures[size], floor)
 
 
-def report(size: int, campaign: Campaign, figures: queue_load.Figures, floor: queue_load.Figures) -> None:
+@dataclass(eq=False)
+class World:
+    campaign: Campaign
+    people: list[User]
+    acknowledged: list[UUID] = field(default_factory=list)
+
+
+def world(size: int) -> World:
+    campaign = queue_world.filled(outputs=size, overlap=3 if size >= LARGE else ANNOTATORS)
+    return World(campaign, [queue_world.member(campaign, f"annotator{n}") for n in range(ANNOTATORS)])
+
+
+def report(size: int, worlds: list[World], figures: queue_load.Figures, floor: queue_load.Figures) -> None:
     share = figures.per_second / floor.per_second
     say(
         f"{size} outputs: {figures.per_second:.0f} judgments/s, {share:.1%} of the floor; "
         f"submit and next {times(figures.took)}"
     )
-    promises = queue_audit.broken(campaign_id=campaign.pk, acknowledged=figures.acknowledged, violations=2)
-    say(f"  audit of {len(figures.acknowledged)} judgments: {promises or 'every promise kept'}")
+    broken = [
+        queue_audit.broken(campaign_id=each.campaign.pk, acknowledged=each.acknowledged, violations=2)
+        for each in worlds
+    ]
+    say(
+        f"  audit of {len(figures.acknowledged)} judgments: {[each for each in broken if each] or 'every promise kept'}"
+    )
 
 
-def annotators(campaign: Campaign, people: list[User], seconds: float) -> queue_load.Figures:
+def annotators(world: World, seconds: float) -> queue_load.Figures:
     with queue_load.served() as port:
-        clients = [queue_load.Client(port) for _ in people]
-        for person, client in zip(people, clients, strict=True):
+        clients = [queue_load.Client(port) for _ in world.people]
+        for person, client in zip(world.people, clients, strict=True):
             client.cookies["sessionid"] = queue_world.session(person)
-            client.request("GET", f"/c/{campaign.slug}/work/")
-        return queue_load.loop(clients=clients, seconds=seconds, work=partial(annotate, campaign.slug))
+            client.request("GET", f"/c/{world.campaign.slug}/work/")
+        return queue_load.loop(clients=clients, seconds=seconds, work=partial(annotate, world.campaign.slug))
 
 
 def annotate(slug: str, client: queue_load.Client, until: float, figures: queue_load.Figures) -> None:
