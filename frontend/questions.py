@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from annotate.verification import queries
 from annotate.verification.models import Turn
 from frontend import sheets
 
@@ -24,4 +23,4 @@ def question(turn: Turn) -> dict[str, Any]:
 
 
 def blocks(turn: Turn) -> list[dict[str, Any]]:
-    return sheets.of_prompt(*queries.shown_prompt(turn=turn))
+    return sheets.of_prompt(*turn.item.output.prompt.shown(turn.stance))

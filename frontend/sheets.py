@@ -11,7 +11,6 @@ from typing import Any
 from annotate.campaigns.models import Tag
 from annotate.intake.models import Output
 from annotate.judgments import queries as judgment_queries
-from annotate.queue import queries as queue_queries
 from annotate.queue.models import Lease
 from frontend import visible_text
 
@@ -57,7 +56,7 @@ def language(output: Output) -> str:
 
 def blocks(lease: Lease) -> list[dict[str, Any]]:
     """Return the prompt as readable blocks: `role`, `kind` (text, call or result), `name` of the tool, `text`."""
-    text, messages = queue_queries.shown_prompt(lease=lease)
+    text, messages = lease.output.prompt.shown(lease.stance)
     return of_prompt(text, messages)
 
 

@@ -129,7 +129,7 @@ def _next(campaign: campaigns.Campaign, user: accounts.User) -> dict[str, Any] |
 
 def _shown(turn: models.Turn) -> dict[str, Any]:
     """Return the turn as its annotator may see it: no model, batch or mark, no id that counts."""
-    prompt, messages = queries.shown_prompt(turn=turn)
+    prompt, messages = turn.item.output.prompt.shown(turn.stance)
     shown = {
         "verification": turn.token,
         "expires_at": turn.expires_at,

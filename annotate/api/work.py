@@ -206,7 +206,7 @@ class SkipLease(LeaseView):
 
 def _shown(lease: queue.Lease, campaign: campaigns.Campaign) -> dict[str, Any]:
     """Return the lease as its annotator may see it: never the model, the batch, an id that counts, or others' work."""
-    prompt, messages = queue_queries.shown_prompt(lease=lease)
+    prompt, messages = lease.output.prompt.shown(lease.stance)
     shown = {
         "lease": lease.token,
         "expires_at": lease.expires_at,

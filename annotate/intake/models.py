@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+
+from annotate.campaigns.models import Campaign
 
 
 class ImportBatch(models.Model):
@@ -99,6 +103,15 @@ class Prompt(models.Model):
 
     def __str__(self) -> str:
         return self.text[:80]
+
+    def shown_as(self, stance: str) -> str:
+        """Return which twin is shown where the campaign's stance is this: that one where there is one."""
+        return stance if stance in self.twins else Campaign.Stance.AS_WRITTEN
+
+    def shown(self, stance: str) -> tuple[str, list[dict[str, Any]]]:
+        """Return the text and the messages that are shown where the campaign's stance is this."""
+        twin = self.twins.get(stance) or {"text": self.text, "messages": self.messages}
+        return str(twin.get("text") or ""), list(twin.get("messages") or [])
 
 
 class Output(models.Model):

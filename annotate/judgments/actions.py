@@ -19,7 +19,6 @@ from annotate.judgments import drafts, queries, sql
 from annotate.judgments.drafts import Problem, ViolationDraft
 from annotate.judgments.models import Judgment
 from annotate.queue import actions as queue_actions
-from annotate.queue import queries as queue_queries
 from annotate.queue.models import Lease
 
 DRAFT_LIMIT_BYTES = 500_000
@@ -275,7 +274,7 @@ def _store(lease: Lease, standing: _Standing, sent: Submission, tags: Sequence[T
         tag_set_id=lease.campaign.tag_set_id,  # type: ignore[attr-defined]
         verdict=sent.verdict,
         comment=sent.comment.strip(),
-        prompt_shown=queue_queries.prompt_shown(lease=lease),
+        prompt_shown=_prompt_shown(lease),
         idempotency_key=sent.key,
         seconds=max(0, int((now - lease.leased_at).total_seconds())),
         created_at=now,
@@ -292,6 +291,12 @@ def _store(lease: Lease, standing: _Standing, sent: Submission, tags: Sequence[T
     judgment.pk, judgment.revision, judgment.is_surplus = row
     judgment._state.adding = False
     return judgment
+
+
+def _prompt_shown(lease: Lease) -> str:
+    """Say which twin of the prompt they saw. Only where twins are shown at all is the prompt read for it."""
+    as_written: str = Campaign.Stance.AS_WRITTEN
+    return as_written if lease.stance == as_written else lease.output.prompt.shown_as(lease.stance)
 
 
 def _as_rows(sent: Submission, text: str, tags: Sequence[Tag]) -> str:

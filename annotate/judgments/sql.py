@@ -2,7 +2,7 @@
 
 from annotate.queue import sql as queue_sql
 
-# The judgments that the annotator has of the output, or that the key has made.
+# The judgments that the annotator has of the output.
 STANDING = """
 SELECT id, revision, is_current, is_surplus, idempotency_key
 FROM judgments_judgment WHERE output_id = %(output)s AND annotator_id = %(annotator)s

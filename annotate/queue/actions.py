@@ -85,7 +85,7 @@ def lease_next(
     holds more than `policy.HELD_AT_MOST` in a campaign. The lease comes with its output and prompt.
 
     Two statements, and the same work in them however many outputs, judgments and annotators there are and however much
-    this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md); two more when there is nothing. Raises
+    this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md); three more when there is nothing. Raises
     NotAllowed for a person who may not judge here and CampaignNotActive when the campaign does not hand out work.
     """
     if campaign.state != Campaign.State.ACTIVE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -52,21 +51,6 @@ def may_judge(*, campaign: Campaign, annotator: User) -> bool:
     if is_trusted(annotator):
         return True
     return Membership.objects.filter(campaign=campaign, user=annotator, role__in=policy.JUDGING_ROLES).exists()
-
-
-def prompt_shown(*, lease: Lease) -> str:
-    """Return which twin of the prompt the lease's holder sees: the campaign's stance where there is such a twin."""
-    if lease.stance == Campaign.Stance.AS_WRITTEN or lease.stance not in lease.output.prompt.twins:
-        return Campaign.Stance.AS_WRITTEN
-    return lease.stance
-
-
-def shown_prompt(*, lease: Lease) -> tuple[str, list[dict[str, Any]]]:
-    """Return the text and the messages of the prompt as the lease's holder sees it."""
-    prompt = lease.output.prompt
-    stance = prompt_shown(lease=lease)
-    twin = {"text": prompt.text, "messages": prompt.messages} if stance == "as_written" else prompt.twins[stance]
-    return twin["text"], twin["messages"]
 
 
 def left(*, campaign: Campaign, annotator: User, at_most: int = 1000) -> int:

@@ -170,7 +170,7 @@ def answer(
         revision=before[-1].revision + 1 if before else 1,
         answer=answer,
         is_surplus=is_surplus,
-        prompt_shown=queries.prompt_shown(turn=turn),
+        prompt_shown=turn.item.output.prompt.shown_as(turn.stance),
         seconds=policy.seconds(told=seconds, given_at=turn.given_at, now=now),
         idempotency_key=idempotency_key,
         created_at=now,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
@@ -135,19 +134,6 @@ def shown_turns(*, ids: Collection[int]) -> list[Turn]:
     """Return turns with all that is shown of them, in the order in which they are given out. One statement."""
     turns = Turn.objects.filter(pk__in=ids).select_related("round", "item__output__prompt")
     return list(turns.order_by("round", "place"))
-
-
-def prompt_shown(*, turn: Turn) -> str:
-    """Return which twin of the prompt the turn's holder sees: the campaign's stance where there is such a twin."""
-    has_twin = turn.stance in turn.item.output.prompt.twins
-    return turn.stance if has_twin else Campaign.Stance.AS_WRITTEN
-
-
-def shown_prompt(*, turn: Turn) -> tuple[str, list[dict[str, Any]]]:
-    """Return the text and the messages of the prompt as the turn's holder sees it."""
-    prompt = turn.item.output.prompt
-    twin: Mapping[str, Any] = prompt.twins.get(turn.stance) or {"text": prompt.text, "messages": prompt.messages}
-    return str(twin.get("text") or ""), list(twin.get("messages") or [])
 
 
 def last_answer(*, campaign: Campaign, token: uuid.UUID, annotator: User) -> Answer | None:

@@ -34,7 +34,7 @@ OF_A_LEASE = ("judgment", "draft", "skip", "undo", "rendered", "output")
 @require_POST
 @doors.campaign_page(*doors.JUDGES)
 def next_sheet(request: doors.Request, campaign: Campaign) -> HttpResponse:
-    """Lease an output beside those that the page has already. Four statements in all."""
+    """Lease an output beside those that the page has already. Three statements in all."""
     return JsonResponse(_next(request, campaign, work_form.tokens(work_form.body(request), "besides")))
 
 

@@ -15,7 +15,7 @@ from annotate.campaigns.models import Campaign, Membership
 from annotate.constraints.models import Constraint
 from annotate.errors import NotAllowed, NotFound, RuleError
 from annotate.intake.models import ImportBatch
-from annotate.verification import actions, policy, queries
+from annotate.verification import actions, policy
 from annotate.verification.models import Answer, Item, Round, Turn
 from tests import factories
 from tests.annotate.verification import rows
@@ -324,7 +324,7 @@ def test_the_twin_of_the_campaigns_stance_is_shown_and_recorded(campaign: Campai
     campaign.save()
     rows.start(campaign)
     [turn] = rows.take(campaign, ada)
-    assert queries.shown_prompt(turn=turn) == ("Masked?", [])
+    assert turn.item.output.prompt.shown(turn.stance) == ("Masked?", [])
     assert rows.say(turn).prompt_shown == "masked"
 
 
