@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Error, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
 
 if TYPE_CHECKING:  # this file is read before Django has its settings
     from annotate.accounts.models import User
@@ -27,9 +25,6 @@ ARGUMENTS = (
     "--disable-sync",
 )
 Open = Callable[..., Page]
-QUIET_SECONDS = 0.1
-# A page that closes gives back what it holds, which nobody waits for.
-SAY_NOTHING = "addEventListener('pagehide', (event) => event.stopImmediatePropagation(), { capture: true })"
 
 
 def chromium() -> str | None:
@@ -86,48 +81,79 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Open]:
         page.goto(path)
         return page
 
-    with traffic() as wait_until_quiet:
+    with Gate(live_server.thread.httpd) as gate:
         yield open_it
+        gate.shut()
+        found = list(wrong)
         for context in contexts:
-            for page in context.pages:
-                with contextlib.suppress(Error):  # it is gone already
-                    page.evaluate(SAY_NOTHING)
-            wait_until_quiet()
             context.close()
-        wait_until_quiet()
-    assert wrong == []
+    assert found == []
 
 
-@contextlib.contextmanager
-def traffic() -> Iterator[Callable[[], None]]:
-    """Yield a function that waits until the server has nothing to answer: the tables are emptied then."""
-    from django.core import signals
+class Gate:
+    """Stands before the live server. Once it is shut nothing is being answered, and what comes late is sent away.
 
-    lock, active, changed_at = threading.Lock(), 0, time.monotonic()
+    A page that closes sends requests that nobody waits for; one that met the emptying of the tables would deadlock.
+    """
 
-    def count(by: int) -> None:
-        nonlocal active, changed_at
-        with lock:
-            active, changed_at = active + by, time.monotonic()
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._application = server.get_app()
+        self._is_open = True
+        self._inside: set[object] = set()
+        self._changed = threading.Condition()
 
-    def began(**_: object) -> None:
-        count(1)
+    def __enter__(self) -> Gate:
+        self._server.set_app(self)
+        return self
 
-    def ended(**_: object) -> None:
-        count(-1)
+    def __exit__(self, *_: object) -> None:
+        self.shut()
+        self._server.set_app(self._application)
 
-    def wait_until_quiet() -> None:
-        patient_until = time.monotonic() + 15
-        while time.monotonic() < patient_until and (active > 0 or time.monotonic() - changed_at < QUIET_SECONDS):
-            time.sleep(0.02)
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        visit = object()
+        with self._changed:
+            if not self._is_open:
+                start_response("503 Service Unavailable", [("Content-Length", "0")])
+                return []
+            self._inside.add(visit)
+        try:
+            return Visit(self._application(environ, start_response), lambda: self._leave(visit))
+        except BaseException:
+            self._leave(visit)
+            raise
 
-    signals.request_started.connect(began)
-    signals.request_finished.connect(ended)
-    try:
-        yield wait_until_quiet
-    finally:
-        signals.request_started.disconnect(began)
-        signals.request_finished.disconnect(ended)
+    def shut(self) -> None:
+        """Let nothing more in, and wait until everybody has left.
+
+        Raises:
+            AssertionError: a request is still being answered after fifteen seconds.
+        """
+        with self._changed:
+            self._is_open = False
+            assert self._changed.wait_for(lambda: not self._inside, timeout=15), "a request does not end"
+
+    def _leave(self, visit: object) -> None:
+        with self._changed:
+            self._inside.discard(visit)
+            self._changed.notify_all()
+
+
+class Visit:
+    """An answer being sent: it ends when the server closes it, sent whole or not."""
+
+    def __init__(self, answer: Any, leave: Callable[[], None]) -> None:
+        self._answer, self._leave = answer, leave
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._answer)
+
+    def close(self) -> None:
+        try:
+            self._answer.close()
+        finally:
+            self._leave()
 
 
 def eventually(page: Page, holds: Callable[[], bool]) -> None:
