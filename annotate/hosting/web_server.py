@@ -8,8 +8,8 @@ from annotate.hosting import children
 wsgi_app = "annotate.wsgi:application"
 bind = os.environ.get("NEGATIVA_BIND", "127.0.0.1:8000")
 worker_class = "gthread"
-workers = int(os.environ.get("NEGATIVA_WEB_PROCESSES", "2"))
-threads = int(os.environ.get("NEGATIVA_WEB_THREADS", "4"))
+workers = int(os.environ.get("NEGATIVA_WEB_PROCESSES", "4"))
+threads = int(os.environ.get("NEGATIVA_WEB_THREADS", "2"))
 preload_app = True
 graceful_timeout = 10
 keepalive = 5

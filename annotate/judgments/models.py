@@ -26,7 +26,7 @@ class Judgment(models.Model):
     annotator = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="judgments", db_index=False
     )
-    tag_set = models.ForeignKey("campaigns.TagSet", on_delete=models.PROTECT, related_name="+")
+    tag_set = models.ForeignKey("campaigns.TagSet", on_delete=models.PROTECT, related_name="+", db_index=False)
     revision = models.PositiveSmallIntegerField(default=1)
     is_current = models.BooleanField(default=True)
     withdrawn_at = models.DateTimeField(null=True, help_text="Taken back by its annotator right after the submit.")

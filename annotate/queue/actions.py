@@ -292,8 +292,7 @@ def _lease_values(campaign: Campaign, annotator: User, now: datetime) -> dict[st
 
 
 def _who(annotator: User) -> dict[str, Any]:
-    is_trusted = queries.is_trusted(annotator)
-    return {"annotator": annotator.pk, "is_trusted": is_trusted, "roles": list(policy.JUDGING_ROLES)}
+    return {"annotator": annotator.pk, "is_trusted": queries.is_trusted(annotator)}
 
 
 def _not_active(campaign: Campaign, state: str) -> CampaignNotActive:

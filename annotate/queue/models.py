@@ -102,9 +102,11 @@ class Lease(models.Model):
         EXPIRED = "expired", "expired"
 
     token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+")
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="+", db_index=False)
     output = models.ForeignKey("intake.Output", on_delete=models.CASCADE, related_name="leases", db_index=False)
-    annotator = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases")
+    annotator = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="leases", db_index=False
+    )
     state = models.CharField(max_length=10, choices=State, default=State.OPEN)
     skip_reason = models.CharField(max_length=200, blank=True)
     stance = models.CharField(

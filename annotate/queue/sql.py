@@ -1,6 +1,8 @@
 # ruff: noqa: S608 - the parts put together here are written here
 """The statements that must each be one statement to be right under concurrency."""
 
+from annotate.queue.policy import JUDGING_ROLES
+
 # The campaign's shelves, each with the place that the annotator has reached on it.
 SHELVES = """
 SELECT shelf.id, shelf.priority, shelf.is_front, shelf.is_gold, shelf.sealed,
@@ -13,11 +15,11 @@ WHERE shelf.campaign_id = %(campaign)s
 IN_ORDER = "ORDER BY shelves.is_gold DESC, shelves.priority DESC, shelves.is_front DESC"
 
 # Who may not judge here has nothing that they could be given, unfinished or new.
-IS_ALLOWED = """
+IS_ALLOWED = f"""
 EXISTS (SELECT FROM campaigns_campaign WHERE id = %(campaign)s AND state = 'active')
 AND (%(is_trusted)s OR EXISTS (
     SELECT FROM campaigns_membership
-    WHERE campaign_id = %(campaign)s AND user_id = %(annotator)s AND role = ANY(%(roles)s)
+    WHERE campaign_id = %(campaign)s AND user_id = %(annotator)s AND role IN {JUDGING_ROLES}
 ))
 """
 
@@ -163,9 +165,9 @@ FOR SHARE
 
 # The lease, until the transaction ends, under its annotator's lock, which comes first. Its token alone opens nothing:
 # somebody else's, or one of a campaign that the annotator has left, finds no row.
-HOLD = """
+HOLD = f"""
 WITH alone AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(lock_key)s))
-SELECT {columns}, (
+SELECT {{columns}}, (
     SELECT id FROM campaigns_tagset WHERE campaign_id = lease.campaign_id ORDER BY version DESC LIMIT 1
 )
 FROM alone
@@ -176,7 +178,7 @@ WHERE lease.token = %(token)s AND lease.annotator_id = %(annotator)s
   AND (%(is_trusted)s OR EXISTS (
       SELECT FROM campaigns_membership AS membership
       WHERE membership.campaign_id = lease.campaign_id AND membership.user_id = %(annotator)s
-        AND membership.role = ANY(%(roles)s)
+        AND membership.role IN {JUDGING_ROLES}
   ))
 FOR UPDATE OF lease
 """

@@ -35,9 +35,9 @@ from tests.bench import queue_audit, queue_floor, queue_load, queue_world  # noq
 
 ANNOTATORS = 8
 TURNS = 300
-ROUNDS = 6
+ROUNDS = 12
 LARGE = 50_000
-FLOOR_SECONDS = 15.0
+FLOOR_SECONDS = 30.0
 
 
 def main() -> None:

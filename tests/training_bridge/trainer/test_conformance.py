@@ -6,50 +6,40 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from torch import Tensor
 
+from tests.training_bridge.trainer import faults
 from training_bridge.trainer.conformance import __main__ as command
 from training_bridge.trainer.conformance import claims as _claims  # noqa: F401 - registers them
 from training_bridge.trainer.conformance import registry
-from training_bridge.trainer.losses import d2o
-
-# A claim's function, the module and name of what it checks, and a fault that it must find.
-Fault = tuple[str, Any, str, Callable[[Any], Any]]
-
-
-def divides_twice(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    def faulty(*, anchors: Tensor, **rest: Any) -> Tensor:
-        return loss(anchors=anchors / anchors.shape[1], **rest)
-
-    return faulty
-
-
-FAULTS: list[Fault] = [
-    ("d2o.equals_the_formula", d2o, "loss", divides_twice),
-]
 
 
 def name_of(check: Callable[..., Any]) -> str:
     return f"{check.__module__.rsplit('.', 1)[1]}.{check.__name__}"
 
 
-@pytest.mark.parametrize("claim", registry.CLAIMS, ids=[name_of(each.check) for each in registry.CLAIMS])
-def test_the_claim_holds(claim: registry.Claim) -> None:
-    claim.check()
+CHECKS = {name_of(claim.check): claim.check for claim in registry.CLAIMS}
+FAULTS = faults.every()
 
 
-@pytest.mark.parametrize(("claim", "module", "name", "fault"), FAULTS, ids=[f"{f[0]}-{f[3].__name__}" for f in FAULTS])
-def test_a_fault_breaks_the_claim(
-    monkeypatch: pytest.MonkeyPatch, claim: str, module: Any, name: str, fault: Callable[[Any], Any]
-) -> None:
-    check = {name_of(each.check): each.check for each in registry.CLAIMS}[claim]
-    monkeypatch.setattr(module, name, fault(getattr(module, name)))
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
+def test_the_claim_holds(check: registry.Check) -> None:
+    check()
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=[f"{each.claim}-{each.plant.__name__}" for each in FAULTS])
+def test_a_fault_breaks_the_claim(monkeypatch: pytest.MonkeyPatch, fault: faults.Fault) -> None:
+    monkeypatch.setattr(fault.module, fault.name, fault.plant(getattr(fault.module, fault.name)))
     with pytest.raises(AssertionError):
-        check()
+        CHECKS[fault.claim]()
+
+
+def test_every_claim_was_broken_once() -> None:
+    assert CHECKS.keys() == {fault.claim for fault in FAULTS}
 
 
 def test_the_command_says_what_is_broken(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--method", "d2o"]) == 0
-    monkeypatch.setattr(d2o, "loss", divides_twice(d2o.loss))
+    fault = next(each for each in FAULTS if each.claim.startswith("d2o."))
+    monkeypatch.setattr(fault.module, fault.name, fault.plant(getattr(fault.module, fault.name)))
     assert command.main(["--method", "d2o"]) == 1
     assert "BROKEN" in capsys.readouterr().out
