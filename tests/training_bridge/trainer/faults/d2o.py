@@ -18,4 +18,14 @@ def divides_twice(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return faulty
 
 
-FAULTS = [Fault("d2o.equals_the_formula", d2o, divides_twice)]
+def halves_alpha(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    def faulty(*, alpha: float, **rest: Any) -> Tensor:
+        return loss(alpha=alpha / 2, **rest)
+
+    return faulty
+
+
+FAULTS = [
+    Fault("d2o.equals_the_formula", d2o, divides_twice),
+    Fault("d2o.with_one_anchor_is_dpo", d2o, halves_alpha),
+]

@@ -6,7 +6,7 @@ import torch
 
 from training_bridge.trainer.conformance.oracles import d2o as oracle
 from training_bridge.trainer.conformance.registry import assert_close, claim
-from training_bridge.trainer.losses import d2o
+from training_bridge.trainer.losses import d2o, dpo
 
 ROWS = [
     ([1.0, 3.0], -2.0),
@@ -29,3 +29,14 @@ def equals_the_formula() -> None:
         by = oracle.gradient(anchors=said, rejected=refused, alpha=0.2, beta=0.1)
         assert_close(found[row], wanted, within=1e-12)
         assert_close(gradients[row], by, within=1e-12)
+
+
+@claim("d2o")
+def with_one_anchor_is_dpo() -> None:
+    """K = 1 with alpha = beta equals DPO with the anchor as the chosen answer, values and gradients."""
+    pairs = torch.tensor([(said[0], refused) for said, refused in ROWS], dtype=torch.float64, requires_grad=True)
+    found = d2o.loss(anchors=pairs[:, :1], rejected=pairs[:, 1], alpha=0.3, beta=0.3)
+    wanted = dpo.loss(chosen=pairs[:, 0], rejected=pairs[:, 1], beta=0.3)
+    assert_close(found, wanted, within=1e-12)
+    ours, theirs = (torch.autograd.grad(each.sum(), pairs)[0] for each in (found, wanted))
+    assert_close(ours, theirs, within=1e-12)
