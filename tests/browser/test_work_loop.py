@@ -145,6 +145,7 @@ def test_the_last_output_leads_to_an_empty_page_that_looks_again(
     submit(page)
     expect(page.get_by_role("heading", name="Nothing left to judge")).to_be_visible()
     expect(page.locator("#today")).to_have_text("1 today")
+    expect(page.get_by_text("You judged 1 today.")).to_be_visible()
     rows.outputs(campaign, "two", prompt="Another?")
     page.get_by_role("link", name="Look again").click()
     expect(page.locator("#output")).to_have_text("two")

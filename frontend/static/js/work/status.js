@@ -88,6 +88,7 @@ export class Progress {
 
   #show() {
     byId("today").textContent = `${this.today} today`;
+    Object.assign(byId("judged-today"), { textContent: `You judged ${this.today} today.`, hidden: !this.today });
     byId("left").textContent = `${this.left}${this.isMore ? "+" : ""} left`;
     Object.assign(byId("progress"), { max: this.today + this.left || 1, value: this.today });
   }
