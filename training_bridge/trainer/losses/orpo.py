@@ -1,12 +1,12 @@
-r"""ORPO: odds ratio preference optimisation (arXiv:2403.07691, eq. 3-7; conventions checked against TRL 1.16).
+r"""ORPO: odds ratio preference optimisation (arXiv:2403.07691, eq. 4 and 7; conventions as read in TRL 1.16).
 
     L = NLL_w - weight * log sigma( log odds(y_w) - log odds(y_l) ),   log odds(y) = l - log(1 - exp(l))
 
-l is the MEAN log-probability per completion token (eq. 3), not the sum: a length-normalised probability, for which
-odds mean something. There is no reference model. `weight` is the paper's lambda, TRL's `beta` (0.1 in both).
+l is the MEAN log-probability per completion token, not the sum: a length-normalised probability, for which odds mean
+something. There is no reference model. `weight` is the paper's lambda, TRL's `beta` (0.1 unless said otherwise).
 
-`nll` is handed in, per row. The paper and TRL take it over the chosen answer's prompt AND completion, TRL as one mean
-over all such tokens of the batch; with the completion alone it is -chosen.
+`nll` is handed in, per row. TRL takes it over the chosen answer's prompt AND completion, as one mean over all such
+tokens of the batch, not per row; with the completion alone it is -chosen.
 
 Worked by hand, mean probabilities 0.6 (chosen) and 0.2 (rejected), weight 0.1: odds 1.5 and 0.25, their ratio 6,
 -log sigma(log 6) = log(7/6) = 0.154151; NLL -log 0.6 = 0.510826; together 0.526241.

@@ -1,4 +1,4 @@
-"""ORPO from arXiv:2403.07691, eq. 3-7, in floats."""
+"""ORPO from arXiv:2403.07691, eq. 4 and 7, in floats."""
 
 from __future__ import annotations
 
