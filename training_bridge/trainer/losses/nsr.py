@@ -30,7 +30,7 @@ Worked by hand, pi = (0.5, 0.3, 0.2), wrong was the third: taken without a draw 
 (tensor([[ 0.1000,  0.0600, -0.1600]]), tensor([[ 0.5000,  0.3000, -0.8000]]))
 
 The sum over tokens makes the first step after a draw the exact policy gradient of whole answers. The authors' code has
-the same ratio (for q, the log-probs before its first step), clips it at 1 +- 0.2, and divides by the batch's number of
+the same ratio (for q, the log-probs before its first step), clips it as PPO does, and divides by the batch's number of
 tokens; here nothing is clipped, and a divisor belongs into the mask. The ratios of a second step on one draw are
 per token, as in PPO: no longer exact, and for right answers without a bound.
 

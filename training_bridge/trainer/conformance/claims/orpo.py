@@ -26,7 +26,7 @@ def both(rows: list[tuple[float, float, float]], *, weight: float, dtype: torch.
 
 @claim("orpo")
 def equals_the_formula() -> None:
-    """Values and gradients are those of eq. 4 and 7 with the NLL, for answers from next to certain to next to impossible."""
+    """Values and gradients are those of the NLL with eq. 4 and 7, from nearly certain to nearly impossible answers."""
     found, gradients = both(ROWS, weight=0.4, dtype=torch.float64)
     for row, (chosen, rejected, nll) in enumerate(ROWS):
         assert_close(found[row], oracle.loss(chosen=chosen, rejected=rejected, nll=nll, weight=0.4), within=1e-12)
