@@ -222,8 +222,8 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "ENUM_NAME_OVERRIDES": {
-        "TrainingMethodEnum": "training_bridge.runs.models.Schedule.Method",
-        "RunMethodEnum": "training_bridge.runs.models.Run.Method",
+        "TrainingMethodEnum": "training_bridge.runs.models.TRAINING_METHODS",
+        "RunMethodEnum": "training_bridge.runs.models.Method",
     },
 }
 

@@ -55,7 +55,7 @@ class RunSerializer(serializers.ModelSerializer[models.Run]):
 
 
 class RunRequestSerializer(serializers.Serializer[Any]):
-    method = serializers.ChoiceField(choices=models.Schedule.Method.choices)
+    method = serializers.ChoiceField(choices=models.TRAINING_METHODS)
     base = serializers.CharField(help_text="A checkpoint's name.")
     dataset = serializers.IntegerField(help_text="A dataset version.")
     hyperparameters = serializers.DictField(required=False)

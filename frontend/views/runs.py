@@ -22,6 +22,10 @@ OFFERED = 200
 METHODS = (
     ("d2o", "D2O", "rejected answers only, held in place by answers of the base itself"),
     ("kto", "KTO", "rejected and accepted answers, each by itself"),
+    ("npo", "NPO", "rejected answers against the base; accepted ones hold it in place by the retain weight"),
+    ("simnpo", "SimNPO", "as NPO, without a reference: by the mean log-probability of a token"),
+    ("unlikelihood", "Unlikelihood", "marked words become unlikely, the other words of the answer likely"),
+    ("gradient_ascent", "Gradient ascent", "pushes rejected answers down without bound: to compare with, it collapses"),
     ("sample", "Sample only", "trains nothing: the base answers prompts, to be judged or compared with"),
 )
 
@@ -161,7 +165,7 @@ def _base(campaign: Campaign, typed: str) -> models.Checkpoint:
 def _dataset(campaign: Campaign, values: dict[str, str]) -> DatasetVersion | None:
     """The chosen version. A sampling run has none, whatever the form still shows as chosen."""
     typed = values.get("dataset", "")
-    if values.get("method") == models.Run.Method.SAMPLE or not typed.isascii() or not typed.isdigit():
+    if values.get("method") == models.Method.SAMPLE or not typed.isascii() or not typed.isdigit():
         return None
     return campaign.dataset_versions.filter(version=int(typed[:9])).first()
 

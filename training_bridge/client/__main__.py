@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training_bridge.client.client import Client, Refused
+from training_bridge.formats import spec
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = verbs.add_parser("run", help="start a training run and wait for its end")
     run.add_argument("campaign")
-    run.add_argument("method", choices=["kto", "d2o"])
+    run.add_argument("method", choices=sorted(spec.ROWS))
     run.add_argument("--base", required=True, help="a checkpoint's name")
     run.add_argument("--dataset", type=int, required=True, help="a dataset version")
     run.set_defaults(do=_run)

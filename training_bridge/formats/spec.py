@@ -13,7 +13,17 @@ from training_bridge.formats import manifest
 
 T = TypeVar("T")
 
-METHODS = ("kto", "d2o", "pretrain", "sample")
+# What each method's rows are: the format of the dataset version that it trains on.
+ROWS = {
+    "kto": "kto",
+    "d2o": "d2o",
+    "npo": "kto",
+    "simnpo": "kto",
+    "gradient_ascent": "kto",
+    "unlikelihood": "kto",
+}
+METHODS = (*ROWS, "pretrain", "sample")
+ROW_WEIGHTS = ("none", "column", "constraints")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("linear", "constant")
 
@@ -46,7 +56,14 @@ class Hyperparameters:
     * `max_prompt_length`: a prompt of more tokens loses its beginning (not its beginning-of-text token), in training
       and in sampling alike; the run's events count them. 0 leaves prompts whole.
     * `span_mask`: a rejected row that has spans is penalised on the tokens inside them only.
-    * `retain_weight` times the mean negative log-likelihood of accepted rows (KTO) or anchors (D2O) is added.
+    * `minor_weight`, `major_weight`, `critical_weight`: what a penalised token counts, by the severity of its span, or
+      of the row where the whole answer is penalised.
+    * `length_normalised` divides a row's token weights by their sum: its log-ratio becomes a mean, and a long answer
+      counts no more than a short one.
+    * `row_weights`: `column` multiplies each row's loss by its `weight`, `constraints` balances the constraints.
+    * `retain_weight` times the mean negative log-likelihood of the anchors (D2O) or accepted rows (all others) is
+      added.
+    * `gamma` is SimNPO's margin.
     * `lora_rank` 0 trains all weights. `dtype` bfloat16 computes under autocast; all weights that are trained stay
       float32.
     * `device` is auto, cpu, cuda or cuda:N. `save_every` 0 keeps no resumable states.
@@ -67,7 +84,13 @@ class Hyperparameters:
     alpha: float = 0.1
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
+    gamma: float = 0.0
     span_mask: bool = True
+    minor_weight: float = 1.0
+    major_weight: float = 1.0
+    critical_weight: float = 1.0
+    length_normalised: bool = False
+    row_weights: str = "none"
     retain_weight: float = 0.0
     anchors: int = 4
     anchor_temperature: float = 0.8
@@ -144,6 +167,7 @@ def hyperparameters(values: dict[str, Any]) -> Hyperparameters:
     _check_ranges(built, HYPERPARAMETER_RANGES, "hyperparameters")
     _check_choice(built.dtype, DTYPES, "hyperparameters.dtype")
     _check_choice(built.lr_schedule, SCHEDULES, "hyperparameters.lr_schedule")
+    _check_choice(built.row_weights, ROW_WEIGHTS, "hyperparameters.row_weights")
     return built
 
 
@@ -171,6 +195,10 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "alpha": (0, None),
     "desirable_weight": (0, None),
     "undesirable_weight": (0, None),
+    "gamma": (None, None),
+    "minor_weight": (0, None),
+    "major_weight": (0, None),
+    "critical_weight": (0, None),
     "retain_weight": (0, None),
     "anchors": (1, None),
     "anchor_temperature": (0, None),

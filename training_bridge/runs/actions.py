@@ -103,7 +103,7 @@ def request(  # noqa: PLR0913 - what a run is made of
 ) -> models.Run:
     """Ask for a run; the sweep launches it. The same `due_key` again returns the first run.
 
-    `method` "sample" trains nothing and samples `base`; the others need a ready dataset of their own format.
+    `method` "sample" trains nothing and samples `base`; the others need a ready dataset of the format they train on.
     `sampling` {} takes every default; {"count": 0} samples nothing. Raises CannotRequest or BadSampling with the field.
     """
     if due_key is not None:
@@ -182,7 +182,7 @@ def checked_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:
 
 def _checked_sampling(values: dict[str, Any], method: str, campaign: Campaign) -> dict[str, Any]:
     choice = sampling.parse(values)
-    if method == models.Run.Method.SAMPLE and choice.count == 0:
+    if method == models.Method.SAMPLE and choice.count == 0:
         raise CannotRequest("A run that only samples needs at least one prompt.", field="count")
     batch_id = choice.prompt_batch
     if batch_id is not None and not ImportBatch.objects.filter(pk=batch_id, campaign=campaign).exists():
@@ -193,12 +193,12 @@ def _checked_sampling(values: dict[str, Any], method: str, campaign: Campaign) -
 
 
 def _check_parts(*, campaign: Campaign, method: str, base: models.Checkpoint, dataset: DatasetVersion | None) -> None:
-    if method not in models.Run.Method.values:
-        raise CannotRequest(f"The method may be one of {', '.join(models.Run.Method.values)}.", field="method")
+    if method not in models.Method.values:
+        raise CannotRequest(f"The method may be one of {', '.join(models.Method.values)}.", field="method")
     if base.campaign_id not in (None, campaign.pk):
         raise CannotRequest("The base checkpoint belongs to another campaign.", field="base")
     _check_base(base)
-    if method == models.Run.Method.SAMPLE:
+    if method == models.Method.SAMPLE:
         if dataset is not None:
             raise CannotRequest("A run that only samples takes no dataset.", field="dataset")
         return
@@ -206,10 +206,11 @@ def _check_parts(*, campaign: Campaign, method: str, base: models.Checkpoint, da
         raise CannotRequest("Choose a dataset version of this campaign.", field="dataset")
     if dataset.state != DatasetVersion.State.READY:
         raise CannotRequest(f"Dataset v{dataset.version} is {dataset.state}, not ready yet.", field="dataset")
-    if dataset.format != method:
+    wanted = spec.ROWS[method]
+    if dataset.format != wanted:
         raise CannotRequest(
             f"Dataset v{dataset.version} is in {dataset.get_format_display()} format; "
-            f"{models.Run.Method(method).label} trains on its own format only.",
+            f"{models.Method(method).label} trains on {DatasetVersion.Format(wanted).label} rows.",
             field="dataset",
         )
 

@@ -60,7 +60,7 @@ def _bring_outputs(
 
 def _checkpoint(run: models.Run, place: rundir.RunDir, *, now: datetime) -> models.Checkpoint:
     """Return the run's checkpoint, registering it the first time. Raises BrokenManifest or BadFolder."""
-    if run.method == models.Run.Method.SAMPLE:
+    if run.method == models.Method.SAMPLE:
         return run.base
     known = models.Checkpoint.objects.filter(run=run).first()
     if known is not None:

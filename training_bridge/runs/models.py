@@ -9,6 +9,19 @@ from django.db.models import Q
 from training_bridge.runs import states
 
 
+class Method(models.TextChoices):
+    D2O = "d2o", "D2O"
+    KTO = "kto", "KTO"
+    NPO = "npo", "NPO"
+    SIMNPO = "simnpo", "SimNPO"
+    UNLIKELIHOOD = "unlikelihood", "unlikelihood"
+    GRADIENT_ASCENT = "gradient_ascent", "gradient ascent"
+    SAMPLE = "sample", "sample only"
+
+
+TRAINING_METHODS = [(value, label) for value, label in Method.choices if value != Method.SAMPLE]
+
+
 class Checkpoint(models.Model):
     """Weights with a lineage. `location` is a folder or a Hugging Face model name; an adapter needs its parent."""
 
@@ -46,13 +59,9 @@ class SampleBatch(models.Model):
 class Schedule(models.Model):
     """ "Retrain when N new judgments are in, at most every D days, at HH:MM.\""""
 
-    class Method(models.TextChoices):
-        KTO = "kto", "KTO"
-        D2O = "d2o", "D2O"
-
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="schedules")
     name = models.CharField(max_length=120)
-    method = models.CharField(max_length=20, choices=Method)
+    method = models.CharField(max_length=20, choices=TRAINING_METHODS)
     base = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="+")
     continue_from_latest = models.BooleanField(default=False, help_text="Start from this schedule's last checkpoint.")
     hyperparameters = models.JSONField(default=dict)
@@ -104,11 +113,6 @@ class ScheduleFiring(models.Model):
 
 class Run(models.Model):
     """One training job. States and what may follow what: runs/states.py."""
-
-    class Method(models.TextChoices):
-        KTO = "kto", "KTO"
-        D2O = "d2o", "D2O"
-        SAMPLE = "sample", "sample only"
 
     class State(models.TextChoices):
         REQUESTED = "requested", "requested"
@@ -171,6 +175,6 @@ class Run(models.Model):
     @property
     def checkpoint_name(self) -> str:
         """What its outputs' `model` field says: the new checkpoint's name, or the base's when nothing is trained."""
-        if self.method == self.Method.SAMPLE:
+        if self.method == Method.SAMPLE:
             return self.base.name
         return f"{self.campaign.slug}-{self.method}-{self.pk}"

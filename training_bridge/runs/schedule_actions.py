@@ -25,6 +25,7 @@ from annotate.judgments.models import Judgment
 from annotate.quality import judges
 from training_bridge.exports import actions as export_actions
 from training_bridge.exports.models import DatasetVersion
+from training_bridge.formats import spec
 from training_bridge.runs import actions, due, models
 from training_bridge.runs import sampling as sampling_rules
 
@@ -199,7 +200,7 @@ def _decide(schedule: models.Schedule, firing: models.ScheduleFiring, *, now: da
                 firing.dataset = export_actions.request(
                     campaign=schedule.campaign,
                     constraint_set=constraint_actions.renew(campaign=schedule.campaign, by=by, now=now),
-                    format=schedule.method,
+                    format=spec.ROWS[schedule.method],
                     by=schedule.created_by,
                     now=now,
                 )
@@ -288,8 +289,9 @@ def _keep_periodic_task(schedule: models.Schedule) -> None:
 def _check(campaign: Campaign, draft: Draft) -> None:
     if not draft.name.strip() or len(draft.name) > 120:
         raise CannotSchedule("Give the schedule a name of at most 120 characters.", field="name")
-    if draft.method not in models.Schedule.Method.values:
-        raise CannotSchedule(f"The method may be {' or '.join(models.Schedule.Method.values)}.", field="method")
+    methods = [value for value, _ in models.TRAINING_METHODS]
+    if draft.method not in methods:
+        raise CannotSchedule(f"The method may be one of {', '.join(methods)}.", field="method")
     if draft.base.campaign_id not in (None, campaign.pk):
         raise CannotSchedule("The base checkpoint belongs to another campaign.", field="base")
     if not 1 <= draft.every_days <= 366:

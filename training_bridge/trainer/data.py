@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from training_bridge.formats import rows, spec
-from training_bridge.trainer import errors, job
+from training_bridge.trainer import errors, job, weighing
 
 CHUNK = 1000
 
@@ -37,11 +37,15 @@ class Encoded:
 
 @dataclass(kw_only=True)
 class Pair:
-    """What is to be encoded: spans are code-point offsets into `completion`; `ended` False adds no end-of-text."""
+    """What is to be encoded: spans are code-point offsets into `completion`; `ended` False adds no end-of-text.
+
+    `severity` is the whole answer's, for a rejected one without spans.
+    """
 
     prompt: rows.PromptValue
     completion: str
     spans: Sequence[rows.SpanRow] = ()
+    severity: str = ""
     ended: bool = True
 
 
@@ -133,7 +137,7 @@ def _encode_chunk(
         tail = _tail(tokenizer, pair, prompt, special, head, whole)
         kept = shortened(tokenizer, head, at_most=settings.max_prompt_length)
         counts.shortened_prompts += len(kept) < len(head)
-        encoded.append(_row(tokenizer, pair, kept, tail, settings.max_length, counts))
+        encoded.append(_row(tokenizer, pair, kept, tail, settings, counts))
     return encoded
 
 
@@ -163,10 +167,12 @@ def _tail(tokenizer: Any, pair: Pair, prompt: str, special: bool, head: list[int
     return _Tail(ids=ids, offsets=[(start - shift, end - shift) for start, end in kept])
 
 
-def _row(tokenizer: Any, pair: Pair, head: list[int], tail: _Tail, max_length: int, counts: Counts) -> Encoded | None:
+def _row(
+    tokenizer: Any, pair: Pair, head: list[int], tail: _Tail, settings: spec.Hyperparameters, counts: Counts
+) -> Encoded | None:
     counts.read += 1
     ids = [*tail.ids, tokenizer.eos_token_id] if pair.ended else tail.ids
-    room = max_length - len(head)
+    room = settings.max_length - len(head)
     if not ids or not head:
         counts.dropped_empty += 1
         return None
@@ -176,7 +182,7 @@ def _row(tokenizer: Any, pair: Pair, head: list[int], tail: _Tail, max_length: i
     if len(ids) > room:
         counts.truncated += 1
         ids = ids[:room]
-    mask = None if tail.offsets is None else span_mask(tail.offsets, pair.spans, length=len(ids))
+    mask = _weights(pair, tail, settings, length=len(ids))
     if mask is not None and not any(mask):
         counts.dropped_all_masked += 1
         return None
@@ -186,17 +192,43 @@ def _row(tokenizer: Any, pair: Pair, head: list[int], tail: _Tail, max_length: i
     return Encoded(ids=head + ids, prompt_length=len(head), mask=mask)
 
 
-def span_mask(offsets: Sequence[tuple[int, int]], spans: Sequence[rows.SpanRow], *, length: int) -> list[float]:
-    """1 for a token that overlaps a span, else 0; `length` tokens, where one beyond the offsets is the end-of-text.
+def _weights(pair: Pair, tail: _Tail, settings: spec.Hyperparameters, *, length: int) -> list[float] | None:
+    """What each completion token counts; None where each counts 1."""
+    severities = weighing.severities(settings)
+    if tail.offsets is not None:
+        found = span_mask(tail.offsets, pair.spans, length=length, severities=severities)
+    else:
+        found = [severities.get(pair.severity, 1.0)] * length
+    total = sum(found)
+    if settings.length_normalised and total:
+        return [each / total for each in found]
+    return None if tail.offsets is None and found[0] == 1 else found
 
-    >>> span_mask([(0, 3), (3, 7), (7, 9)], [{"start": 5, "end": 7}], length=4)
+
+def span_mask(
+    offsets: Sequence[tuple[int, int]],
+    spans: Sequence[rows.SpanRow],
+    *,
+    length: int,
+    severities: Mapping[str, float] | None = None,
+) -> list[float]:
+    """What a token counts that overlaps a span, else 0; `length` tokens, one beyond the offsets is the end-of-text.
+
+    A token counts what the heaviest of its spans does by `severities`; 1 where a span's severity is not among them.
+
+    >>> spans = [{"start": 5, "end": 7, "severity": "minor"}]
+    >>> span_mask([(0, 3), (3, 7), (7, 9)], spans, length=4)
     [0.0, 1.0, 0.0, 0.0]
+    >>> span_mask([(0, 3), (3, 7), (7, 9)], spans, length=4, severities={"minor": 0.5})
+    [0.0, 0.5, 0.0, 0.0]
 
     A token with an empty place (a special token) is in no span. All pieces of one character carry the whole
     character's place, so they are in or out together.
     """
+    weighed = [(span["start"], span["end"], (severities or {}).get(span.get("severity", ""), 1.0)) for span in spans]
     inside = [
-        1.0 if any(start < span["end"] and span["start"] < end for span in spans) else 0.0 for start, end in offsets
+        max((weight for first, last, weight in weighed if start < last and first < end), default=0.0)
+        for start, end in offsets
     ]
     return (inside + [0.0] * length)[:length]
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import math
+import pkgutil
 import random
+import types
 
 import pytest
 import torch
 from torch.nn import functional
 
-from training_bridge.trainer import data
+from training_bridge.trainer import data, losses
 from training_bridge.trainer.losses import d2o, kto
 
 
@@ -23,9 +26,12 @@ def numbers(count: int, *, seed: int) -> list[float]:
     return [chance.gauss(0, 5) for _ in range(count)]
 
 
-@pytest.mark.parametrize("module", [kto, d2o, data])
-def test_docstring_numbers(module: object) -> None:
-    failed, tried = doctest.testmod(module)  # type: ignore[arg-type]
+MODULES = [importlib.import_module(f"{losses.__name__}.{each.name}") for each in pkgutil.iter_modules(losses.__path__)]
+
+
+@pytest.mark.parametrize("module", [*MODULES, data])
+def test_docstring_numbers(module: types.ModuleType) -> None:
+    failed, tried = doctest.testmod(module)
     assert tried
     assert not failed
 

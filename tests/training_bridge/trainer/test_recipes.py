@@ -298,3 +298,41 @@ def test_kto_in_bfloat16_keeps_trained_weights_in_float32(make: Make, launch: La
     assert launch(place).reason == ""
     assert {str(each.dtype) for each in weights(place.checkpoint).values()} == {"torch.float32"}
     assert events(place, "step")[0]["loss"] == pytest.approx(0.5, abs=1e-2)
+
+
+@pytest.mark.parametrize("method", ["npo", "simnpo", "unlikelihood", "gradient_ascent"])
+def test_unpaired_methods_make_rejected_answers_rarer(make: Make, launch: Launch, method: str) -> None:
+    place = make(
+        method=method,
+        rows=kto_rows(),
+        max_steps=15,
+        batch_size=12,
+        span_mask=False,
+        beta=2.5 if method == "simnpo" else 0.1,
+    )
+    assert launch(place).reason == ""
+    first, *_, last = events(place, "step")
+    assert last["nll_rejected"] > first["nll_rejected"] + 0.01
+    assert manifest.verify(place.checkpoint)["method"] == method
+
+
+@pytest.mark.parametrize("method", ["npo", "simnpo"])
+def test_unpaired_methods_refuse_a_dataset_without_rejections(make: Make, launch: Launch, method: str) -> None:
+    place = make(method=method, rows=[row for row in kto_rows() if row["label"]])
+    assert "no row of this dataset is rejected" in launch(place).reason
+
+
+def test_weights_of_tokens_and_rows_change_what_is_learned(make: Make, launch: Launch) -> None:
+    plain = {"method": "npo", "rows": kto_rows(), "max_steps": 3, "batch_size": 12}
+    asked: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "severity": {"major_weight": 0.5},
+        "mean": {"length_normalised": True},
+        "rows": {"row_weights": "column", "rows": [{**row, "weight": 1 + row["label"] * 2} for row in kto_rows()]},
+    }
+    losses = {}
+    for name, settings in asked.items():
+        place = make(name, **{**plain, "retain_weight": 1.0, **settings})
+        assert launch(place).reason == ""
+        losses[name] = events(place, "step")[-1]["loss"]
+    assert len(set(losses.values())) == len(asked)

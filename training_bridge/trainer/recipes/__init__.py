@@ -1,15 +1,19 @@
-"""One file per method. A new one: copy a neighbour, add its line here and its name to formats/spec.METHODS."""
+"""One file per method. A new one: copy a neighbour, add its line here and its name and rows to formats/spec.ROWS."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from training_bridge.trainer import job
-from training_bridge.trainer.recipes import d2o, kto, pretrain, sample
+from training_bridge.trainer.recipes import d2o, gradient_ascent, kto, npo, pretrain, sample, simnpo, unlikelihood
 
 RECIPES: dict[str, Callable[[job.Job], None]] = {
     "d2o": d2o.run,
+    "gradient_ascent": gradient_ascent.run,
     "kto": kto.run,
+    "npo": npo.run,
     "pretrain": pretrain.run,
     "sample": sample.run,
+    "simnpo": simnpo.run,
+    "unlikelihood": unlikelihood.run,
 }

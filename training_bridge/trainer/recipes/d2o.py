@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from training_bridge.trainer import (
     anchors,
     data,
@@ -18,6 +20,7 @@ from training_bridge.trainer import (
     reference,
     sampling,
     saving,
+    weighing,
 )
 from training_bridge.trainer.losses import d2o
 
@@ -28,6 +31,7 @@ class Row:
 
     rejected: data.Encoded
     anchors: list[data.Encoded]
+    weight: float = 1.0
 
 
 def run(job: job.Job) -> None:
@@ -64,7 +68,8 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
     items = [row.rejected for row in rows] + [each for row in rows for each in row.anchors]
     ratios, nll = logprobs.ratios(policy, items)
     rejected, said = ratios[: len(rows)], ratios[len(rows) :].view(len(rows), -1)
-    value = d2o.loss(anchors=said, rejected=rejected, alpha=settings.alpha, beta=settings.beta).mean()
+    losses = d2o.loss(anchors=said, rejected=rejected, alpha=settings.alpha, beta=settings.beta)
+    value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).mean()
     if settings.retain_weight:
         value = value + settings.retain_weight * nll[len(rows) :].mean()
     parts = {
@@ -83,6 +88,7 @@ def _usable(job: job.Job, policy: models.Policy) -> list[tuple[dict[str, Any], d
             prompt=row["prompt"],
             completion=row["rejected"],
             spans=(row.get("spans") or ()) if job.settings.span_mask else (),
+            severity=row.get("severity") or "",
         )
         for row in read
     ]
@@ -105,5 +111,9 @@ def _rows(
     ]
     said = iter(data.encode(job=job, tokenizer=policy.tokenizer, pairs=answers, event="anchor_rows"))
     by_prompt = {key: [item for item in (next(said) for _ in sampled[key]) if item is not None] for key in prompts}
-    rows = [Row(rejected=item, anchors=by_prompt[anchors.key_of(row["prompt"])]) for row, item in usable]
+    weights = weighing.of_rows([row for row, _ in usable], how=job.settings.row_weights)
+    rows = [
+        Row(rejected=item, anchors=by_prompt[anchors.key_of(row["prompt"])], weight=weight)
+        for (row, item), weight in zip(usable, weights, strict=True)
+    ]
     return [row for row in rows if len(row.anchors) == job.settings.anchors]

@@ -5,25 +5,22 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from training_bridge.trainer import (
-    anchors,
     data,
-    errors,
     job,
     logprobs,
     loop,
     models,
     probe,
-    reading,
     reference,
     sampling,
     saving,
 )
 from training_bridge.trainer.losses import kto
+from training_bridge.trainer.recipes import unpaired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +30,7 @@ class Row:
     item: data.Encoded
     is_desirable: bool
     mismatched: data.Encoded | None
+    weight: float = 1.0
 
 
 def run(job: job.Job) -> None:
@@ -68,14 +66,15 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
     if pairs:
         with torch.no_grad():
             baseline = kto.baseline(mismatched=logprobs.ratios(policy, pairs)[0])
-    value = kto.loss(
+    losses = kto.loss(
         ratios=ratios,
         is_desirable=is_desirable,
         baseline=baseline,
         beta=settings.beta,
         desirable_weight=settings.desirable_weight,
         undesirable_weight=settings.undesirable_weight,
-    ).mean()
+    )
+    value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).mean()
     parts = {"kl": baseline}
     rewards = settings.beta * ratios.detach()
     if is_desirable.any():
@@ -89,32 +88,19 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
 
 
 def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
-    read = reading.train_rows(job=job, text="completion")
-    for number, row in enumerate(read, start=1):
-        if not isinstance(row.get("label"), bool):
-            raise errors.Refused(f"data/train.jsonl, line {number}: label must be true or false.")
-    pairs = [
-        data.Pair(
-            prompt=row["prompt"],
-            completion=row["completion"],
-            spans=() if row["label"] or not job.settings.span_mask else row.get("spans") or (),
-        )
-        for row in read
-    ]
-    encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs)
-    kept = [(row, item) for row, item in zip(read, encoded, strict=True) if item is not None]
-    mismatched = _mismatched(job, kept)
-    desirable = sum(row["label"] for row, _ in kept)
+    read = unpaired.read(job=job, policy=policy)
+    mismatched = _mismatched(job, read)
+    desirable = sum(row.is_accepted for row in read)
     job.reporter.event(
         "labels",
         accepted=desirable,
-        rejected=len(kept) - desirable,
+        rejected=len(read) - desirable,
         has_kl=mismatched[0] is not None,
-        weight_ratio=weight_ratio(job, accepted=desirable, rejected=len(kept) - desirable),
+        weight_ratio=weight_ratio(job, accepted=desirable, rejected=len(read) - desirable),
     )
     return [
-        Row(item=item, is_desirable=row["label"], mismatched=other)
-        for (row, item), other in zip(kept, mismatched, strict=True)
+        Row(item=row.item, is_desirable=row.is_accepted, mismatched=other, weight=row.weight)
+        for row, other in zip(read, mismatched, strict=True)
     ]
 
 
@@ -125,22 +111,22 @@ def weight_ratio(job: job.Job, *, accepted: int, rejected: int) -> float | None:
     return round(settings.desirable_weight * accepted / below, 4) if below and accepted else None
 
 
-def _mismatched(job: job.Job, kept: Sequence[tuple[dict[str, Any], data.Encoded]]) -> list[data.Encoded | None]:
+def _mismatched(job: job.Job, rows: Sequence[unpaired.Row]) -> list[data.Encoded | None]:
     """For each row its prompt with the completion of a row that has another prompt; None where z is 0 anyway.
 
     z is 0 on rejected-only data (no second forward pass is paid), and cannot be measured with a single prompt.
     """
-    if not any(row["label"] for row, _ in kept):
-        return [None] * len(kept)
-    others = partners([anchors.key_of(row["prompt"]) for row, _ in kept], seed=job.settings.seed)
+    if not any(row.is_accepted for row in rows):
+        return [None] * len(rows)
+    others = partners([row.prompt_key for row in rows], seed=job.settings.seed)
     found: list[data.Encoded | None] = []
-    for (_, item), other in zip(kept, others, strict=True):
+    for row, other in zip(rows, others, strict=True):
         if other is None:
             found.append(None)
             continue
-        theirs = kept[other][1]
-        ids = item.ids[: item.prompt_length] + theirs.ids[theirs.prompt_length :]
-        found.append(data.Encoded(ids=ids[: job.settings.max_length], prompt_length=item.prompt_length))
+        theirs = rows[other].item
+        ids = row.item.ids[: row.item.prompt_length] + theirs.ids[theirs.prompt_length :]
+        found.append(data.Encoded(ids=ids[: job.settings.max_length], prompt_length=row.item.prompt_length))
     return found
 
 

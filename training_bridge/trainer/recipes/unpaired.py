@@ -1,0 +1,136 @@
+"""What the methods on unpaired rows share: rejected answers get the method's loss, accepted ones hold the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training_bridge.formats import spec
+from training_bridge.trainer import (
+    anchors,
+    data,
+    errors,
+    job,
+    logprobs,
+    loop,
+    models,
+    probe,
+    reading,
+    reference,
+    sampling,
+    saving,
+    weighing,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """An answer that people rejected or accepted, and what its loss is multiplied by."""
+
+    item: data.Encoded
+    is_accepted: bool
+    weight: float = 1.0
+    prompt_key: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """The rejected answers of a micro-batch, each (B, C): log-probs of policy and reference in nats, token weights
+    (0 at padding), and 1 for the tokens of the completion. The reference is None where the method asks for none.
+    """
+
+    logprobs: Tensor
+    references: Tensor | None
+    mask: Tensor
+    real: Tensor
+
+    def ratios(self) -> Tensor:
+        """r_m = sum_t m_t (log pi - log pi_ref), (B,)."""
+        if self.references is None:
+            raise ValueError("this method was run without a reference")
+        return ((self.logprobs - self.references) * self.mask).sum(1)
+
+
+Rejection = Callable[[Tokens, spec.Hyperparameters], Tensor]
+
+
+def run(*, job: job.Job, rejection: Rejection, has_reference: bool) -> None:
+    """Load the base, score every row with it once where `has_reference`, lower the loss, save, sample."""
+    if job.folder.is_checkpoint_complete():
+        sampling.run_trained(job=job)
+        return
+    job.reporter.phase("loading")
+    policy = models.for_training(asked=job.spec)
+    rows = read(job=job, policy=policy)
+    if all(row.is_accepted for row in rows):
+        raise errors.Refused(f"{job.spec.method} penalises rejected answers, and no row of this dataset is rejected.")
+    if has_reference:
+        reference.attach(job=job, policy=policy, items=[row.item for row in rows if not row.is_accepted])
+
+    loop.train(
+        job=job,
+        policy=policy,
+        rows=rows,
+        loss=lambda batch: loss(job.settings, policy, batch, rejection=rejection, has_reference=has_reference),
+        watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
+    )
+    saving.save(job=job, policy=policy)
+    sampling.run(job=job, policy=policy)
+
+
+def loss(
+    settings: spec.Hyperparameters,
+    policy: models.Policy,
+    rows: list[Row],
+    *,
+    rejection: Rejection,
+    has_reference: bool,
+) -> loop.Loss:
+    """Mean of the rejected rows' weighted losses, plus the retain term on the accepted ones; one forward pass."""
+    items = [row.item for row in rows]
+    batch = logprobs.collate(items, device=policy.device)
+    found = logprobs.of_tokens(policy, batch)
+    nll = -found.sum(1) / batch.real.sum(1)
+    weights = torch.tensor([row.weight for row in rows], device=policy.device)
+    is_accepted = torch.tensor([row.is_accepted for row in rows], device=policy.device)
+    bad = ~is_accepted
+    value, parts = found.sum() * 0, {}
+    if bad.any():
+        rejected = [row.item for row in rows if not row.is_accepted]
+        stored = logprobs.references(rejected, like=found[bad]) if has_reference else None
+        tokens = Tokens(logprobs=found[bad], references=stored, mask=batch.mask[bad], real=batch.real[bad])
+        value = value + (weights[bad] * rejection(tokens, settings)).mean()
+        parts["nll_rejected"] = nll[bad].detach().mean()
+    if is_accepted.any():
+        kept = (weights[is_accepted] * nll[is_accepted]).mean()
+        parts["nll_accepted"] = kept.detach()
+        if settings.retain_weight:
+            value = value + settings.retain_weight * kept
+    return loop.Loss(value=value, parts=parts, tokens=sum(len(item.ids) for item in items))
+
+
+def read(*, job: job.Job, policy: models.Policy) -> list[Row]:
+    """The rows of a KTO dataset that can be used, in order. Raises Refused."""
+    found = reading.train_rows(job=job, text="completion")
+    for number, row in enumerate(found, start=1):
+        if not isinstance(row.get("label"), bool):
+            raise errors.Refused(f"data/train.jsonl, line {number}: label must be true or false.")
+    pairs = [
+        data.Pair(
+            prompt=row["prompt"],
+            completion=row["completion"],
+            spans=() if row["label"] or not job.settings.span_mask else row.get("spans") or (),
+            severity="" if row["label"] else row.get("severity") or "",
+        )
+        for row in found
+    ]
+    encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs)
+    weights = weighing.of_rows(found, how=job.settings.row_weights)
+    return [
+        Row(item=item, is_accepted=row["label"], weight=weight, prompt_key=anchors.key_of(row["prompt"]))
+        for row, item, weight in zip(found, encoded, weights, strict=True)
+        if item is not None
+    ]
