@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training_bridge.trainer import data, models
+from training_bridge.trainer import chunked, data, models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,42 @@ def collate(items: Sequence[data.Encoded], *, device: torch.device) -> Batch:
 
 def of_tokens(policy: models.Policy, batch: Batch) -> Tensor:
     """(B, C) log pi(y_t | x, y_<t) in nats, float32; 0 at padding."""
+    return _scored(policy, batch, has_entropy=False)[0]
+
+
+def with_entropy(policy: models.Policy, batch: Batch) -> tuple[Tensor, Tensor]:
+    """As `of_tokens`, and the entropy of each position's distribution in nats, (B, C), which has no gradient."""
+    return _scored(policy, batch, has_entropy=True)
+
+
+def _scored(policy: models.Policy, batch: Batch, *, has_entropy: bool) -> tuple[Tensor, Tensor]:
+    """The head sees only the positions that predict a completion token; prompts and padding cost it nothing."""
+    if policy.head.problem:
+        return from_whole_logits(policy, batch, has_entropy=has_entropy)
+    rows, columns = batch.real.nonzero(as_tuple=True)  # first: on a GPU this waits for what was asked before
+    where = rows * batch.ids.shape[1] + batch.places[rows, columns]
+    hidden = policy.hidden(batch.ids)
+    found, entropy = chunked.logprobs(
+        hidden=hidden.flatten(0, 1).index_select(0, where),
+        targets=batch.targets[rows, columns],
+        head=policy.head,
+        dtype=policy.head_dtype,
+        has_entropy=has_entropy,
+    )
+    empty = found.new_zeros(batch.real.shape)
+    return empty.index_put((rows, columns), found), empty.index_put((rows, columns), entropy)
+
+
+def from_whole_logits(policy: models.Policy, batch: Batch, *, has_entropy: bool) -> tuple[Tensor, Tensor]:
+    """The same from every logit of every position, for a head that is not understood."""
     logits = policy.logits(batch.ids)
-    chosen = logits.gather(1, batch.places[:, :, None].expand(-1, -1, logits.shape[-1])).float()
+    chosen = logits.gather(1, batch.places[:, :, None].expand(-1, -1, logits.shape[-1]))
+    chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))
     found = chosen.gather(2, batch.targets[:, :, None]).squeeze(2) - chosen.logsumexp(2)
-    return found * batch.real
+    if not has_entropy:
+        return found * batch.real, torch.zeros_like(batch.real)
+    scores = chosen.detach().log_softmax(2)
+    return found * batch.real, -(scores.exp() * scores).sum(2) * batch.real
 
 
 def references(items: Sequence[data.Encoded], *, like: Tensor) -> Tensor:

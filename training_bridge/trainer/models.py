@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import transformers
 from torch import Tensor
 
 from training_bridge.formats import manifest, spec
-from training_bridge.trainer import errors, job
+from training_bridge.trainer import errors, heads, job
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -43,6 +45,28 @@ class Policy:
         with self.autocast():
             output: Tensor = self.model(input_ids=ids, use_cache=False).logits
         return output
+
+    @functools.cached_property
+    def head(self) -> heads.Head:
+        """The model's head, tried once; a warning (stderr.log) says where it cannot be applied in chunks."""
+        found = heads.of(self.model, device=self.device, under=self.autocast)
+        if found.problem:
+            warnings.warn(f"Whole logits are computed, at a cost in memory: {found.problem}.", stacklevel=2)
+        return found
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """(rows, length) token ids, padded on the right -> (rows, length, width): what the head is handed."""
+        with heads.hidden_only(self.head.linear) as kept, self.autocast():
+            self.model(input_ids=ids, use_cache=False)
+        return kept[0]
+
+    @property
+    def head_dtype(self) -> torch.dtype:
+        """What the head multiplies in: as under autocast, or as its weights are."""
+        if self.dtype != torch.float32:
+            return self.dtype
+        weights: torch.dtype = self.head.linear.weight.dtype
+        return weights
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
