@@ -93,7 +93,8 @@ def test_kto_with_lora_equals_trl(base: Path, tmp_path: Path, asked: JobOf) -> N
     assert_z_counts(kto.loss(asked(**KTO), policy, rows))
     assert_same(ours, theirs)
     assert_differs(found(policy, kto.loss(asked(**{**KTO, **KTO_OFF[0]}), policy, rows).value), theirs)
-    score(asked(), policy, rows)  # the raw policy for a reference: a fault that others shipped
+    for row in rows:  # the policy as it is now for a reference: then every log-ratio is 0
+        row.item.reference = logprobs.of_tokens(policy, logprobs.collate([row.item], device=policy.device))[0].detach()
     assert_differs(found(policy, kto.loss(asked(**KTO), policy, rows).value), theirs)
 
 

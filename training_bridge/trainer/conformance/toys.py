@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 import transformers
 from torch import Tensor
@@ -62,14 +63,22 @@ def score(starting: models.Policy, items: Sequence[data.Encoded]) -> None:
 
 
 @contextlib.contextmanager
-def run(*, method: str, **hyperparameters: Any) -> Iterator[job.Job]:
-    """A run on the CPU in a folder that is gone afterwards. The rate is 0: a step leaves the weights as they are."""
+def run(*, method: str, starting: models.Policy | None = None, **hyperparameters: Any) -> Iterator[job.Job]:
+    """A run on the CPU in a folder that is gone afterwards. The rate is 0: a step leaves the weights as they are.
+
+    Its base is a folder with the weights of `starting`, or else a name that nothing can be loaded from.
+    """
     with tempfile.TemporaryDirectory(prefix="conformance-") as name:
-        place = rundir.RunDir(path=Path(name))
+        place = rundir.RunDir(path=Path(name) / "run")
+        place.path.mkdir()
+        base = Path(name) / "base"
+        if starting is not None:
+            starting.model.config.save_pretrained(base)
+            safetensors.torch.save_file(starting.model.state_dict(), base / "model.safetensors")
         asked = spec.RunSpec.from_dict(
             {
                 "method": method,
-                "base": {"location": "built from a config"},
+                "base": {"location": str(base)},
                 "checkpoint_name": "toy",
                 "hyperparameters": {"device": "cpu", "learning_rate": 0.0, "max_steps": 1, **hyperparameters},
             }

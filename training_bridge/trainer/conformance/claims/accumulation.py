@@ -81,7 +81,7 @@ def _kto_step(rows: list[kto.Row], *, micro_batches: int) -> Step:
     weights = {"desirable_weight": 1.25, "undesirable_weight": 0.5}
     return _step(
         rows,
-        lambda asked, policy, batch: kto.loss(asked, policy, batch),
+        kto.loss,
         micro_batches=micro_batches,
         method="kto",
         **weights,
@@ -99,7 +99,7 @@ def d2o_in_four_equals_at_once() -> None:
     four, one = (
         _step(
             rows,
-            lambda asked, policy, batch: d2o.loss(asked, policy, batch),
+            d2o.loss,
             micro_batches=count,
             method="d2o",
             anchors=3,

@@ -16,19 +16,21 @@ WITHIN = 1e-5  # float32: other rows, other padding
 @claim("reference")
 def cached_equals_live() -> None:
     """All weights trained: the loss and gradients with stored log-probs are those with the starting model's own."""
-    moved = toys.policy(seed=1)
-    with toys.run(method="kto", batch_size=2) as asked:
+    moved, starting = toys.policy(seed=1), toys.policy(seed=0)
+    with toys.run(method="kto", starting=starting, batch_size=2) as asked:
         cached, live = _twice()
-        reference.attach(job=asked, policy=toys.policy(seed=0), items=cached)
-        toys.score(toys.policy(seed=0), live)
+        reference.attach(job=asked, policy=starting, items=_items())
+        reference.attach(job=asked, policy=starting, items=cached)  # by now all of it can come from the disk
+        toys.score(starting, live)
         _assert_same(asked, moved, cached, live)
 
 
 @claim("reference")
 def cached_equals_the_adapter_off() -> None:
     """A LoRA adapter that has moved: what was stored before is what the model says with the adapter off."""
-    with toys.run(method="kto", batch_size=2, lora_rank=4) as asked:
-        policy = models.with_lora(toys.policy(seed=0), settings=asked.settings)
+    starting = toys.policy(seed=0)
+    with toys.run(method="kto", starting=starting, batch_size=2, lora_rank=4) as asked:
+        policy = models.with_lora(starting, settings=asked.settings)
         cached, live = _twice()
         reference.attach(job=asked, policy=policy, items=cached)
         _move(policy)
