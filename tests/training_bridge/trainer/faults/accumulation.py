@@ -35,6 +35,16 @@ def weighs_by_tokens(loss: RecipeLoss) -> RecipeLoss:
     return faulty
 
 
+def divides_by_the_weights(loss: RecipeLoss) -> RecipeLoss:
+    """A weighted mean over the micro-batch: a row of one forgets its weight."""
+
+    def faulty(job: job.Job, policy: models.Policy, rows: list[Any]) -> loop.Loss:
+        found = loss(job, policy, rows)
+        return dataclasses.replace(found, value=found.value * len(rows) / sum(row.weight for row in rows))
+
+    return faulty
+
+
 def not_divided(train: Callable[..., None]) -> Callable[..., None]:
     """The loop adds its micro-batches up and never divides by their number."""
 
@@ -65,9 +75,11 @@ def added_up(baseline: Callable[..., Tensor]) -> Callable[..., Tensor]:
 FAULTS = [
     Fault("accumulation.d2o_in_four_equals_at_once", d2o, sums_the_batch),
     Fault("accumulation.d2o_in_four_equals_at_once", d2o, weighs_by_tokens),
+    Fault("accumulation.d2o_in_four_equals_at_once", d2o, divides_by_the_weights),
     Fault("accumulation.d2o_in_four_equals_at_once", loop, not_divided, "train"),
     Fault("accumulation.kto_without_kl_in_four_equals_at_once", kto, sums_the_batch),
     Fault("accumulation.kto_without_kl_in_four_equals_at_once", kto, weighs_by_tokens),
+    Fault("accumulation.kto_without_kl_in_four_equals_at_once", kto, divides_by_the_weights),
     Fault("accumulation.kto_without_kl_in_four_equals_at_once", loop, not_divided, "train"),
     Fault("accumulation.kto_with_one_baseline_in_four_equals_at_once", losses, none_for_one_row, "baseline"),
     Fault("accumulation.kto_with_one_baseline_in_four_equals_at_once", losses, added_up, "baseline"),

@@ -1,10 +1,10 @@
 """Four accumulated micro-batches against one batch, through the real loop and the real recipes' losses.
 
-They are equal wherever a row's loss depends on that row alone: D2O with its retain term, KTO where z is 0. They are
-not equal by themselves in two places, both KTO's. z is measured in each micro-batch; a mean of means clamped at 0 is
-never below the clamped mean, so accumulated z is the same or larger, and a micro-batch of one row has its own pair
-for z. The retain term is a mean over the micro-batch's accepted rows, so it is equal only where every micro-batch has
-as many of them.
+They are equal wherever a row's loss depends on that row alone, whatever the rows weigh: D2O with its retain term, KTO
+where z is 0 or the same everywhere. They are not equal in two places, both KTO's. z is measured in each micro-batch: a
+mean of means clamped at 0 is never below the clamped mean, so on average z is the same or larger, and a micro-batch of
+one row has its own pair for z. The retain term is a mean over the micro-batch's accepted rows, so it is equal only
+where every micro-batch has as many of them.
 """
 
 from __future__ import annotations
@@ -72,28 +72,23 @@ def _scored(count: int, *, seed: int) -> list[data.Encoded]:
 
 def _kto_rows(pairs: Sequence[data.Encoded | None] = (None,) * 4) -> list[kto.Row]:
     return [
-        kto.Row(item=item, is_desirable=number % 2 == 0, mismatched=pair)
+        kto.Row(item=item, is_desirable=number % 2 == 0, mismatched=pair, weight=1 + number / 2)
         for number, (item, pair) in enumerate(zip(_scored(4, seed=2), pairs, strict=True))
     ]
 
 
 def _kto_step(rows: list[kto.Row], *, micro_batches: int) -> Step:
-    weights = {"desirable_weight": 1.25, "undesirable_weight": 0.5}
     return _step(
-        rows,
-        kto.loss,
-        micro_batches=micro_batches,
-        method="kto",
-        **weights,
+        rows, kto.loss, micro_batches=micro_batches, method="kto", desirable_weight=1.25, undesirable_weight=0.5
     )
 
 
 @claim("accumulation")
 def d2o_in_four_equals_at_once() -> None:
-    """D2O, retain term and all: four micro-batches of one row give the loss and gradients of one batch of four."""
+    """D2O with row weights and retain term: four micro-batches of one row equal one batch of four."""
     said = _scored(12, seed=3)
     rows = [
-        d2o.Row(rejected=item, anchors=said[3 * number : 3 * number + 3])
+        d2o.Row(rejected=item, anchors=said[3 * number : 3 * number + 3], weight=1 + number / 2)
         for number, item in enumerate(_scored(4, seed=4))
     ]
     four, one = (
@@ -112,7 +107,7 @@ def d2o_in_four_equals_at_once() -> None:
 
 @claim("accumulation")
 def kto_without_kl_in_four_equals_at_once() -> None:
-    """KTO with both class weights where z is 0: four micro-batches of one row equal one batch of four."""
+    """KTO with class and row weights where z is 0: four micro-batches of one row equal one batch of four."""
     _assert_same(_kto_step(_kto_rows(), micro_batches=4), _kto_step(_kto_rows(), micro_batches=1))
 
 
@@ -154,7 +149,7 @@ def _kto_by_oracle(rows: list[kto.Row], baselines: list[float]) -> float:
             is_desirable=row.is_desirable,
             baseline=baseline,
             beta=0.1,
-            weight=1.25 if row.is_desirable else 0.5,
+            weight=row.weight * (1.25 if row.is_desirable else 0.5),
         )
         for row, baseline in zip(rows, baselines, strict=True)
     ]
