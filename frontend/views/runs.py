@@ -26,6 +26,7 @@ METHODS = (
     ("simnpo", "SimNPO", "as NPO, without a reference: by the mean log-probability of a token"),
     ("unlikelihood", "Unlikelihood", "marked words become unlikely, the other words of the answer likely"),
     ("gradient_ascent", "Gradient ascent", "pushes rejected answers down without bound: to compare with, it collapses"),
+    ("sft", "SFT", "accepted answers alone: what training on rejections is compared with"),
     ("sample", "Sample only", "trains nothing: the base answers prompts, to be judged or compared with"),
 )
 

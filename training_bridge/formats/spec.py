@@ -21,6 +21,7 @@ ROWS = {
     "simnpo": "kto",
     "gradient_ascent": "kto",
     "unlikelihood": "kto",
+    "sft": "kto",
 }
 METHODS = (*ROWS, "pretrain", "sample")
 ROW_WEIGHTS = ("none", "column", "constraints")

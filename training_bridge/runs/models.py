@@ -16,6 +16,7 @@ class Method(models.TextChoices):
     SIMNPO = "simnpo", "SimNPO"
     UNLIKELIHOOD = "unlikelihood", "unlikelihood"
     GRADIENT_ASCENT = "gradient_ascent", "gradient ascent"
+    SFT = "sft", "SFT"
     SAMPLE = "sample", "sample only"
 
 

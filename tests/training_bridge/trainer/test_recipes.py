@@ -336,3 +336,12 @@ def test_weights_of_tokens_and_rows_change_what_is_learned(make: Make, launch: L
         assert launch(place).reason == ""
         losses[name] = events(place, "step")[-1]["loss"]
     assert len(set(losses.values())) == len(asked)
+
+
+def test_sft_learns_accepted_answers_and_needs_some(make: Make, launch: Launch) -> None:
+    place = make("taught", method="sft", rows=kto_rows(), max_steps=15, batch_size=6)
+    assert launch(place).reason == ""
+    first, *_, last = events(place, "step")
+    assert last["loss"] < first["loss"] - 0.01
+    refused = make("refused", method="sft", rows=kto_rows(accepted=False))
+    assert "no row of this dataset is accepted" in launch(refused).reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from training_bridge.trainer import job
-from training_bridge.trainer.recipes import d2o, gradient_ascent, kto, npo, pretrain, sample, simnpo, unlikelihood
+from training_bridge.trainer.recipes import d2o, gradient_ascent, kto, npo, pretrain, sample, sft, simnpo, unlikelihood
 
 RECIPES: dict[str, Callable[[job.Job], None]] = {
     "d2o": d2o.run,
@@ -14,6 +14,7 @@ RECIPES: dict[str, Callable[[job.Job], None]] = {
     "npo": npo.run,
     "pretrain": pretrain.run,
     "sample": sample.run,
+    "sft": sft.run,
     "simnpo": simnpo.run,
     "unlikelihood": unlikelihood.run,
 }

@@ -1,0 +1,40 @@
+"""SFT on accepted answers alone: what training on rejections is compared with. The loss is in losses/sft.py."""
+
+from __future__ import annotations
+
+import torch
+
+from training_bridge.trainer import errors, job, logprobs, loop, models, probe, sampling, saving
+from training_bridge.trainer.losses import sft
+from training_bridge.trainer.recipes import unpaired
+
+
+def run(job: job.Job) -> None:
+    """Load the base, lower the negative log-likelihood of accepted rows, save, sample."""
+    if job.folder.is_checkpoint_complete():
+        sampling.run_trained(job=job)
+        return
+    job.reporter.phase("loading")
+    policy = models.for_training(asked=job.spec)
+    rows = [row for row in unpaired.read(job=job, policy=policy) if row.is_accepted]
+    if not rows:
+        raise errors.Refused("sft learns from accepted answers, and no row of this dataset is accepted.")
+
+    loop.train(
+        job=job,
+        policy=policy,
+        rows=rows,
+        loss=lambda batch: loss(policy, batch),
+        lengths=[len(row.item.ids) for row in rows],
+        watched=probe.of(items=[row.item for row in rows], job=job),
+    )
+    saving.save(job=job, policy=policy)
+    sampling.run(job=job, policy=policy)
+
+
+def loss(policy: models.Policy, rows: list[unpaired.Row]) -> loop.Loss:
+    """Mean of the rows' weighted losses, in nats per token."""
+    batch = logprobs.collate([row.item for row in rows], device=policy.device)
+    losses = sft.loss(logprobs=logprobs.of_tokens(policy, batch), real=batch.real)
+    weights = torch.tensor([row.weight for row in rows], device=policy.device)
+    return loop.Loss(value=(weights * losses).mean(), tokens=sum(len(row.item.ids) for row in rows))
