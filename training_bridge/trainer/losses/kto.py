@@ -38,8 +38,8 @@ def loss(
 ) -> Tensor:
     """Log-ratios (B,), labels (B,) bool, baseline z () in nats -> losses (B,), each in [0, its weight]."""
     margins = torch.where(is_desirable, ratios - baseline, baseline - ratios)
-    weights = torch.where(is_desirable, desirable_weight, undesirable_weight)
-    return weights * (1 - torch.sigmoid(beta * margins))
+    good, bad = ratios.new_tensor(desirable_weight), ratios.new_tensor(undesirable_weight)
+    return torch.where(is_desirable, good, bad) * torch.sigmoid(-beta * margins)  # 1 - sigma(x) would round to 0 at 17
 
 
 def baseline(*, mismatched: Tensor) -> Tensor:

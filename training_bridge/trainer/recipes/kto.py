@@ -10,6 +10,7 @@ import torch
 
 from training_bridge.trainer import (
     data,
+    errors,
     job,
     logprobs,
     loop,
@@ -90,6 +91,11 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
 def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
     read = unpaired.read(job=job, policy=policy)
     mismatched = _mismatched(job, read)
+    if job.settings.batch_size < 2 and any(each is not None for each in mismatched):
+        raise errors.Refused(
+            "KTO measures how far the model has moved on the other rows of a batch, and batch_size is 1. "
+            "Set batch_size to 2 or more, or train on rejected rows alone."
+        )
     desirable = sum(row.is_accepted for row in read)
     job.reporter.event(
         "labels",
