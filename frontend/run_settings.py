@@ -49,6 +49,11 @@ MORE = (
     Setting("alpha", "Alpha", "Weight of the rejected answer.", "D2O"),
     Setting("desirable_weight", "Weight of accepted rows", "Balance it against the rejected ones.", "KTO"),
     Setting("undesirable_weight", "Weight of rejected rows", "One of the two stays 1.", "KTO"),
+    Setting(
+        "stop_below",
+        "Stop when good answers fall",
+        "By more nats a token; what was before is kept. 0: never.",
+    ),
     Setting("gamma", "Gamma", "Margin; above 0 it pushes on where an answer is already unlikely.", "SimNPO"),
     Setting("minor_weight", "Weight of minor spans", "What a penalised token counts by the severity of its span."),
     Setting("major_weight", "Weight of major spans", "The same for major ones."),

@@ -4,17 +4,17 @@
     data/train.jsonl        rows to train on: formats/rows.py; for pretrain {prompt, completion}
     data/prompts.jsonl      prompts to sample from: {id?, prompt}
     status.json             the trainer's last word, replaced atomically
-    events.jsonl            append-only: every object has `kind` (phase, rows, step, probe, saved, resumed,
+    events.jsonl            append-only: every object has `kind` (phase, rows, step, probe, stopped, saved, resumed,
                             sampled, end, ...), `at` (Unix seconds) and `elapsed` (seconds of this launch)
     anchors.jsonl           D2O: what the reference said, sampled once
-    steps/                  resumable states, a folder each, renamed into place when whole
+    steps/                  resumable states, a folder each, renamed into place when whole; what the guard kept
     checkpoint/             the result, renamed into place when whole; its manifest.json lists every file
     outputs.jsonl           sampled outputs as canonical import records, renamed into place when whole
     stdout.log stderr.log   the launcher's redirections
     cancel                  its presence asks the trainer to stop
 
 The web half writes spec.json and data/ and may create `cancel`; the GPU half writes the rest. A folder that is
-launched again goes on where it stopped.
+launched again goes on where it stopped. Beside the run folders lies `reference-logprobs/`, which they share.
 """
 
 from __future__ import annotations

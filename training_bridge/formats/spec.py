@@ -65,6 +65,9 @@ class Hyperparameters:
     * `retain_weight` times the mean negative log-likelihood of the anchors (D2O) or accepted rows (all others) is
       added.
     * `gamma` is SimNPO's margin.
+    * `stop_below`: when the watched answers (accepted rows, or D2O's anchors) have lost more than this many nats per
+      token, training stops and hands back the weights of the look before; 0 goes on whatever they lose. Looks are at
+      every tenth of `max_steps`.
     * `lora_rank` 0 trains all weights. `dtype` bfloat16 computes under autocast; all weights that are trained stay
       float32.
     * `device` is auto, cpu, cuda or cuda:N. `save_every` 0 keeps no resumable states.
@@ -93,6 +96,7 @@ class Hyperparameters:
     length_normalised: bool = False
     row_weights: str = "none"
     retain_weight: float = 0.0
+    stop_below: float = 0.0
     anchors: int = 4
     anchor_temperature: float = 0.8
     anchor_top_p: float = 0.9
@@ -201,6 +205,7 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "major_weight": (0, None),
     "critical_weight": (0, None),
     "retain_weight": (0, None),
+    "stop_below": (0, None),
     "anchors": (1, None),
     "anchor_temperature": (0, None),
     "anchor_top_p": (1e-6, 1),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from training_bridge.formats import spec
-from training_bridge.trainer import errors, job, models, order, probe, reporting, steps
+from training_bridge.trainer import errors, guard, job, models, order, probe, reporting, steps
 
 R = TypeVar("R")
 
@@ -37,8 +37,11 @@ def train(
     loss: Callable[[list[R]], Loss],
     lengths: Sequence[int] | None = None,
     watched: probe.Probe | None = None,
-) -> None:
-    """Take max_steps optimizer steps over `rows`, going on from the last saved state. Raises Refused, Cancelled."""
+) -> int:
+    """Take max_steps optimizer steps over `rows`, going on from the last saved state. Raises Refused, Cancelled.
+
+    Returns the step whose weights the policy has at the end: an earlier one where the guard stopped it.
+    """
     settings = job.settings
     parameters = list(policy.trainable().values())
     optimizer = torch.optim.AdamW(
@@ -47,22 +50,32 @@ def train(
     states = steps.States(folder=job.folder.steps, fingerprint=steps.fingerprint_of(job.folder.spec))
     batches = order.Order(count=len(rows), batch_size=settings.batch_size, seed=settings.seed, lengths=lengths)
     torch.manual_seed(settings.seed)
+    keeper = guard.Guard(folder=job.folder.steps, allowed=settings.stop_below) if settings.stop_below else None
     if watched is not None:
         watched.begin(policy)
+    if keeper is not None:
+        keeper.begin(policy)
     done = states.resume(policy=policy, optimizer=optimizer)
     job.reporter.phase("training", total_steps=settings.max_steps, step=done)
+    if policy.head.problem:
+        job.reporter.event("whole_logits", reason=policy.head.problem)
     if done:
         job.reporter.event("resumed", step=done)
     policy.model.train()
     for step in range(done, settings.max_steps):
         _step(job, step, policy, optimizer, lambda index: loss([rows[each] for each in batches.batch(index)]))
-        if watched is not None:
-            watched.look(policy, step=step + 1, reporter=job.reporter)
+        change = watched.look(policy, step=step + 1, reporter=job.reporter) if watched is not None else None
+        if keeper is not None and change is not None and not keeper.holds(policy, step=step + 1, change=change):
+            policy.model.eval()
+            kept = keeper.restore(policy)
+            job.reporter.event("stopped", step=step + 1, change=change, kept=kept)
+            return kept
         if settings.save_every and (step + 1) % settings.save_every == 0 and step + 1 < settings.max_steps:
             states.save(step=step + 1, policy=policy, optimizer=optimizer)
             job.reporter.event("saved", step=step + 1)
         job.reporter.progress(step + 1)
     policy.model.eval()
+    return settings.max_steps
 
 
 def _step(

@@ -1,7 +1,8 @@
-"""The displacement guard in its light form: does penalising bad answers also move good ones?
+"""Does penalising bad answers also move good ones?
 
-A fixed set of accepted rows (or anchors) is scored before training and every so often after; the change of its mean
-log-prob per token is told as `probe` events. A falling curve is the collapse described in arXiv:2410.08847.
+A fixed set of accepted rows (or anchors) is scored before training and every so often after; its mean log-prob and the
+mean entropy of the distributions it was drawn from, per token, are told as `probe` events. A falling log-prob is the
+displacement described in arXiv:2410.08847; entropy that falls with it is collapse. `guard` stops on it.
 """
 
 from __future__ import annotations
@@ -32,24 +33,36 @@ class Probe:
         self.items = list(items[::stride][:SIZE])
         self.every = max(1, max_steps // LOOKS)
         self.batch_size = batch_size
-        self.before = 0.0
+        self.before, self.entropy_before = 0.0, 0.0
 
     def begin(self, policy: models.Policy) -> None:
         """Score the starting model; call it before a state is resumed."""
-        self.before = self._mean(policy)
+        self.before, self.entropy_before = self._means(policy)
 
-    def look(self, policy: models.Policy, *, step: int, reporter: reporting.Reporter) -> None:
+    def look(self, policy: models.Policy, *, step: int, reporter: reporting.Reporter) -> float | None:
+        """Return how much the mean log-prob has changed, in nats per token; None where it is not time to look."""
         if step % self.every:
-            return
-        now = self._mean(policy)
-        reporter.event("probe", step=step, mean_logprob=now, before=self.before, change=now - self.before)
+            return None
+        now, entropy = self._means(policy)
+        reporter.event(
+            "probe",
+            step=step,
+            mean_logprob=now,
+            before=self.before,
+            change=now - self.before,
+            entropy=entropy,
+            entropy_before=self.entropy_before,
+        )
+        return now - self.before
 
-    def _mean(self, policy: models.Policy) -> float:
-        """Mean log-prob per completion token over the set, in nats."""
-        total, tokens = 0.0, 0
+    def _means(self, policy: models.Policy) -> tuple[float, float]:
+        """Mean log-prob and mean entropy per completion token over the set, in nats."""
+        total, entropy, tokens = 0.0, 0.0, 0
         with torch.no_grad():
             for at in range(0, len(self.items), self.batch_size):
                 batch = logprobs.collate(self.items[at : at + self.batch_size], device=policy.device)
-                total += logprobs.of_tokens(policy, batch).sum().item()
+                found, spread = logprobs.with_entropy(policy, batch)
+                total += found.sum().item()
+                entropy += spread.sum().item()
                 tokens += int(batch.real.sum().item())
-        return total / max(1, tokens)
+        return total / max(1, tokens), entropy / max(1, tokens)

@@ -9,7 +9,7 @@ from training_bridge.formats import manifest
 from training_bridge.trainer import job, models, steps
 
 
-def save(*, job: job.Job, policy: models.Policy) -> None:
+def save(*, job: job.Job, policy: models.Policy, steps_taken: int) -> None:
     """Write checkpoint/ with weights (or the adapter), tokenizer and manifest; a failed write leaves nothing behind.
 
     An adapter trained over a base that already carried one is saved merged: `base + adapter` could not name both.
@@ -31,7 +31,8 @@ def save(*, job: job.Job, policy: models.Policy) -> None:
             "parent": job.spec.base.location if job.spec.method != "pretrain" else None,
             "run_id": job.spec.run_id,
             "spec_sha256": steps.fingerprint_of(job.folder.spec),
-            "steps": job.settings.max_steps,
+            "steps": steps_taken,
+            "steps_asked": job.settings.max_steps,
         }
         manifest.write(unfinished, facts)
     except BaseException:

@@ -1,6 +1,6 @@
 """Stands in for the trainer where only its process matters: it keeps the run folder's rules, and trains nothing.
 
-python small_trainer.py RUN_FOLDER [finish | fail | crash | wait | stubborn | silent]
+python small_trainer.py RUN_FOLDER [finish | "stop early" | fail | crash | wait | stubborn | silent]
 """
 
 import json
@@ -22,13 +22,16 @@ def write_weights(folder: Path, name: str = "model.safetensors") -> None:
     (folder / name).write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0\0\0")
 
 
-def finish(place: rundir.RunDir) -> None:
+def finish(place: rundir.RunDir, *, steps_left: int = 0) -> None:
     asked = place.read_spec()
+    wanted = asked.hyperparameters.max_steps
     if asked.method != "sample":
         place.checkpoint.mkdir(exist_ok=True)
         (place.checkpoint / "config.json").write_text('{"model_type": "llama"}')
         write_weights(place.checkpoint)
-        manifest.write(place.checkpoint, {"name": asked.checkpoint_name})
+        manifest.write(
+            place.checkpoint, {"name": asked.checkpoint_name, "steps": wanted - steps_left, "steps_asked": wanted}
+        )
     if asked.sampling is not None:
         prompts = [json.loads(line) for line in place.prompts.read_text().splitlines()]
         outputs = [
@@ -57,6 +60,8 @@ def wait_for_cancel(place: rundir.RunDir) -> None:
 def main(place: rundir.RunDir, manner: str) -> int:
     if manner == "finish":
         finish(place)
+    elif manner == "stop early":
+        finish(place, steps_left=40)
     elif manner == "fail":
         place.write_status(rundir.Status(state="failed", phase="loading", reason="The base has no tokenizer."))
         return 1

@@ -95,6 +95,13 @@ def test_a_run_goes_all_the_way(request_run: Request, sums: Campaign) -> None:
     assert set(new.values_list("prompt__text", flat=True)) <= {"question 0", "question 1", "question 2"}
 
 
+def test_a_run_that_its_guard_stopped_says_so(request_run: Request, manner: Callable[[str], None]) -> None:
+    manner("stop early")
+    ended = to_the_end(request_run(hyperparameters={"max_steps": 100}))
+    assert ended.state == "succeeded"
+    assert "of step 60 of 100" in ended.reason
+
+
 def test_the_folder_holds_what_the_trainer_reads(request_run: Request) -> None:
     run = request_run(hyperparameters={"max_steps": 7})
     advance(run)

@@ -46,7 +46,7 @@ def outputs(place: rundir.RunDir) -> list[dict[str, Any]]:
 
 
 def weights(folder: Path) -> dict[str, Any]:
-    [file] = folder.glob("*.safetensors")
+    [file] = folder.glob("*.safetensors") if folder.is_dir() else [folder]
     return safetensors.torch.load_file(file)
 
 
@@ -352,3 +352,56 @@ def test_kto_refuses_batches_of_one_row_where_it_measures_a_baseline(make: Make,
     assert "batch_size is 1" in launch(alone).reason
     rejected = make("rejected", method="kto", rows=kto_rows(4, accepted=False), batch_size=1, max_steps=1)
     assert launch(rejected).reason == ""
+
+
+def falling(**settings: Any) -> dict[str, Any]:
+    """Gradient ascent that pulls accepted answers down with it; looked at after every second step."""
+    return {
+        "method": "gradient_ascent", "rows": kto_rows(), "span_mask": False, "max_steps": 20, "batch_size": 12,
+        "learning_rate": 1e-3, **settings,
+    }  # fmt: skip
+
+
+def test_the_guard_stops_and_hands_back_what_was_before(
+    make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = make("free", **falling())
+    launch(free)
+    fallen = [event["change"] for event in events(free, "probe")]
+    allowed = -(fallen[3] + fallen[4]) / 2
+    assert fallen[3] > -allowed > fallen[4]
+    place = make("guarded", **falling(stop_below=allowed))
+    assert launch(place).state == "succeeded"
+    [stopped] = events(place, "stopped")
+    assert (stopped["step"], stopped["kept"]) == (10, 8)
+    assert manifest.verify(place.checkpoint)["steps"] == 8
+    step = loop._step
+
+    def fail_at_eight(*arguments: Any) -> None:
+        if arguments[1] == 8:
+            raise RuntimeError("the power went out")
+        step(*arguments)
+
+    monkeypatch.setattr(loop, "_step", fail_at_eight)
+    cut = make("cut", **falling(save_every=8, stop_below=allowed))
+    launch(cut)
+    state = weights(cut.steps / "step-000008" / "weights.safetensors")
+    assert all(state[name].equal(value) for name, value in weights(place.checkpoint).items())
+    monkeypatch.setattr(loop, "_step", step)
+    assert launch(cut).state == "succeeded"
+    assert is_same(cut.checkpoint, place.checkpoint)
+
+
+def test_the_guard_lets_a_run_pass_that_loses_nothing(make: Make, launch: Launch) -> None:
+    place = make(method="kto", rows=kto_rows(), max_steps=10, batch_size=12, retain_weight=1.0, stop_below=0.5)
+    launch(place)
+    assert events(place, "stopped") == []
+    assert manifest.verify(place.checkpoint)["steps"] == 10
+
+
+def test_probes_tell_entropy(make: Make, launch: Launch) -> None:
+    place = make(**falling())
+    launch(place)
+    first, *_, last = events(place, "probe")
+    assert first["entropy_before"] > 0
+    assert last["entropy"] != first["entropy"]

@@ -51,14 +51,14 @@ def run(job: job.Job) -> None:
     said = {id(each): each for row in rows for each in row.anchors}
     reference.attach(job=job, policy=policy, items=[row.rejected for row in rows] + list(said.values()))
 
-    loop.train(
+    taken = loop.train(
         job=job,
         policy=policy,
         rows=rows,
         loss=lambda batch: loss(job, policy, batch),
         watched=probe.of(items=list(said.values()), job=job),
     )
-    saving.save(job=job, policy=policy)
+    saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 

@@ -46,14 +46,14 @@ def run(job: job.Job) -> None:
     mismatched = [row.mismatched for row in rows if row.mismatched is not None]
     reference.attach(job=job, policy=policy, items=[row.item for row in rows] + mismatched)
 
-    loop.train(
+    taken = loop.train(
         job=job,
         policy=policy,
         rows=rows,
         loss=lambda batch: loss(job, policy, batch),
         watched=probe.of(items=accepted, job=job),
     )
-    saving.save(job=job, policy=policy)
+    saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 

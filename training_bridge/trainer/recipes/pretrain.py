@@ -16,14 +16,14 @@ def run(job: job.Job) -> None:
     pairs = [data.Pair(prompt=row["prompt"], completion=row["completion"]) for row in read]
     items = [item for item in data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs) if item is not None]
 
-    loop.train(
+    taken = loop.train(
         job=job,
         policy=policy,
         rows=items,
         loss=lambda batch: loss(policy, batch),
         lengths=[len(item.ids) for item in items],
     )
-    saving.save(job=job, policy=policy)
+    saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 

@@ -20,7 +20,7 @@ def run(job: job.Job) -> None:
     if not rows:
         raise errors.Refused("sft learns from accepted answers, and no row of this dataset is accepted.")
 
-    loop.train(
+    taken = loop.train(
         job=job,
         policy=policy,
         rows=rows,
@@ -28,7 +28,7 @@ def run(job: job.Job) -> None:
         lengths=[len(row.item.ids) for row in rows],
         watched=probe.of(items=[row.item for row in rows], job=job),
     )
-    saving.save(job=job, policy=policy)
+    saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 

@@ -70,14 +70,14 @@ def run(*, job: job.Job, rejection: Rejection, has_reference: bool) -> None:
     if has_reference:
         reference.attach(job=job, policy=policy, items=[row.item for row in rows if not row.is_accepted])
 
-    loop.train(
+    taken = loop.train(
         job=job,
         policy=policy,
         rows=rows,
         loss=lambda batch: loss(job.settings, policy, batch, rejection=rejection, has_reference=has_reference),
         watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
     )
-    saving.save(job=job, policy=policy)
+    saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 
