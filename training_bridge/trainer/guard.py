@@ -8,7 +8,16 @@ import safetensors
 import safetensors.torch
 import torch
 
-from training_bridge.trainer import models
+from training_bridge.trainer import errors, job, models, probe
+
+
+def of(*, job: job.Job, watched: probe.Probe | None) -> Guard | None:
+    """A guard where one is asked for. Raises Refused where there is nothing that it could watch."""
+    if not job.settings.stop_below:
+        return None
+    if watched is None:
+        raise errors.Refused("stop_below watches accepted answers, and this dataset has none. Set it to 0.")
+    return Guard(folder=job.folder.steps, allowed=job.settings.stop_below)
 
 
 class Guard:

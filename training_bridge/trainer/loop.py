@@ -50,7 +50,7 @@ def train(
     states = steps.States(folder=job.folder.steps, fingerprint=steps.fingerprint_of(job.folder.spec))
     batches = order.Order(count=len(rows), batch_size=settings.batch_size, seed=settings.seed, lengths=lengths)
     torch.manual_seed(settings.seed)
-    keeper = guard.Guard(folder=job.folder.steps, allowed=settings.stop_below) if settings.stop_below else None
+    keeper = guard.of(job=job, watched=watched)
     if watched is not None:
         watched.begin(policy)
     if keeper is not None:

@@ -12,7 +12,8 @@ import safetensors.torch
 
 from tests.training_bridge.trainer import toys
 from training_bridge.formats import manifest, rundir
-from training_bridge.trainer import loop
+from training_bridge.trainer import data, job, loop, reporting
+from training_bridge.trainer.recipes import kto, unpaired
 
 Make = Callable[..., rundir.RunDir]
 Launch = Callable[[rundir.RunDir], rundir.Status]
@@ -405,3 +406,18 @@ def test_probes_tell_entropy(make: Make, launch: Launch) -> None:
     first, *_, last = events(place, "probe")
     assert first["entropy_before"] > 0
     assert last["entropy"] != first["entropy"]
+
+
+def test_the_guard_is_refused_where_nothing_can_be_watched(make: Make, launch: Launch) -> None:
+    place = make(method="npo", rows=kto_rows(accepted=False), max_steps=1, stop_below=0.5)
+    assert "stop_below watches accepted answers" in launch(place).reason
+
+
+@pytest.mark.parametrize(("is_mean", "total"), [(True, 1.0), (False, None)])
+def test_kto_means_are_compared_with_a_mean_baseline(make: Make, is_mean: bool, total: float | None) -> None:
+    place = make(method="kto", rows=kto_rows(4), length_normalised=is_mean)
+    asked = job.Job(folder=place, spec=place.read_spec(), reporter=reporting.Reporter(place))
+    items = [data.Encoded(ids=[1, 2, 3, 4 + number], prompt_length=1) for number in range(3)]
+    rows = [unpaired.Row(item=item, is_accepted=True, prompt_key=str(item.ids)) for item in items]
+    masks = [pair.mask for pair in kto._mismatched(asked, rows) if pair is not None]
+    assert [mask and pytest.approx(sum(mask)) for mask in masks] == [total] * 3

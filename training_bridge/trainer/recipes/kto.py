@@ -132,7 +132,10 @@ def _mismatched(job: job.Job, rows: Sequence[unpaired.Row]) -> list[data.Encoded
             continue
         theirs = rows[other].item
         ids = row.item.ids[: row.item.prompt_length] + theirs.ids[theirs.prompt_length :]
-        found.append(data.Encoded(ids=ids[: job.settings.max_length], prompt_length=row.item.prompt_length))
+        pair = data.Encoded(ids=ids[: job.settings.max_length], prompt_length=row.item.prompt_length)
+        if job.settings.length_normalised:
+            pair.mask = [1 / pair.length] * pair.length  # z is compared with means, so it is one
+        found.append(pair)
     return found
 
 
