@@ -58,8 +58,13 @@ def browser() -> Iterator[Browser]:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+@pytest.fixture(scope="session")
+def gate(live_server: Any) -> Gate:
+    return Gate(live_server.thread.httpd)
+
+
 @pytest.fixture
-def open_page(browser: Browser, live_server: Any) -> Iterator[Open]:
+def open_page(browser: Browser, live_server: Any, gate: Gate) -> Iterator[Open]:
     """Return `open_page(path, user=None, **context)`: a page of its own context, signed in as the user.
 
     A script that fails, a message of the content security policy or an answer of 500 fails the test at its end.
@@ -81,35 +86,28 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Open]:
         page.goto(path)
         return page
 
-    with Gate(live_server.thread.httpd) as gate:
-        yield open_it
-        gate.shut()
-        found = list(wrong)
-        for context in contexts:
-            context.close()
+    gate.open()
+    yield open_it
+    gate.shut()
+    found = list(wrong)
+    for context in contexts:
+        context.close()
     assert found == []
 
 
 class Gate:
     """Stands before the live server. Once it is shut nothing is being answered, and what comes late is sent away.
 
-    A page that closes sends requests that nobody waits for; one that met the emptying of the tables would deadlock.
+    A page that closes sends requests that nobody waits for; one that met the emptying of the tables, after the test's
+    fixtures have ended, would deadlock. So the gate stays shut until the next test opens it.
     """
 
     def __init__(self, server: Any) -> None:
-        self._server = server
         self._application = server.get_app()
-        self._is_open = True
+        self._is_open = False
         self._inside: set[object] = set()
         self._changed = threading.Condition()
-
-    def __enter__(self) -> Gate:
-        self._server.set_app(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shut()
-        self._server.set_app(self._application)
+        server.set_app(self)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         visit = object()
@@ -123,6 +121,10 @@ class Gate:
         except BaseException:
             self._leave(visit)
             raise
+
+    def open(self) -> None:
+        with self._changed:
+            self._is_open = True
 
     def shut(self) -> None:
         """Let nothing more in, and wait until everybody has left.
