@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,15 +18,36 @@ from training_bridge.formats import spec
 from training_bridge.trainer import errors, guard, job, models, order, probe, reporting, steps
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """One micro-batch's loss (a scalar with gradient), what it is made of, and how many tokens went through."""
+    """One micro-batch's share of a step's loss (a scalar with gradient), and its tokens.
+
+    A share is what its rows add up to, divided by the count over all rows of the step, so the shares of a step's
+    micro-batches add up to the step's loss however the rows were divided. `parts` are shares as well.
+    """
 
     value: Tensor
     tokens: int
     parts: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step(Generic[R]):
+    """One optimizer step (`number` from 0) and all its rows."""
+
+    number: int
+    rows: Sequence[R]
+    _found: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, name: str, compute: Callable[[], T]) -> T:
+        """What `compute` returned when it was first asked for in this step."""
+        if name not in self._found:
+            self._found[name] = compute()
+        found: T = self._found[name]
+        return found
 
 
 def train(
@@ -34,7 +55,7 @@ def train(
     job: job.Job,
     policy: models.Policy,
     rows: Sequence[R],
-    loss: Callable[[list[R]], Loss],
+    loss: Callable[[list[R], Step[R]], Loss],
     lengths: Sequence[int] | None = None,
     watched: probe.Probe | None = None,
 ) -> int:
@@ -43,9 +64,8 @@ def train(
     Returns the step whose weights the policy has at the end: an earlier one where the guard stopped it.
     """
     settings = job.settings
-    parameters = list(policy.trainable().values())
     optimizer = torch.optim.AdamW(
-        parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, betas=(0.9, 0.999), fused=True
+        list(policy.trainable().values()), lr=0.0, weight_decay=settings.weight_decay, betas=(0.9, 0.999), fused=True
     )
     states = steps.States(folder=job.folder.steps, fingerprint=steps.fingerprint_of(job.folder.spec))
     batches = order.Order(count=len(rows), batch_size=settings.batch_size, seed=settings.seed, lengths=lengths)
@@ -63,7 +83,8 @@ def train(
         job.reporter.event("resumed", step=done)
     policy.model.train()
     for step in range(done, settings.max_steps):
-        _step(job, step, policy, optimizer, lambda index: loss([rows[each] for each in batches.batch(index)]))
+        taken = [[rows[each] for each in batches.batch(index)] for index in _micro_batches(settings, step)]
+        _step(job, step, optimizer, taken, loss)
         change = watched.look(policy, step=step + 1, reporter=job.reporter) if watched is not None else None
         if keeper is not None and change is not None and not keeper.holds(policy, step=step + 1, change=change):
             policy.model.eval()
@@ -78,39 +99,44 @@ def train(
     return settings.max_steps
 
 
+def _micro_batches(settings: spec.Hyperparameters, step: int) -> range:
+    return range(step * settings.gradient_accumulation, (step + 1) * settings.gradient_accumulation)
+
+
 def _step(
     job: job.Job,
-    step: int,
-    policy: models.Policy,
+    number: int,
     optimizer: torch.optim.Optimizer,
-    loss: Callable[[int], Loss],
+    batches: list[list[R]],
+    loss: Callable[[list[R], Step[R]], Loss],
 ) -> None:
-    """One optimizer step: `gradient_accumulation` micro-batches, their mean loss, one event."""
+    """One optimizer step: the sum of its micro-batches' shares, one event."""
     started = time.perf_counter()
     settings = job.settings
-    rate = learning_rate(settings, step=step)
+    rate = learning_rate(settings, step=number)
     for group in optimizer.param_groups:
         group["lr"] = rate
+    step = Step(number=number, rows=[row for batch in batches for row in batch])
     total, tokens = 0.0, 0
-    parts: dict[str, list[float]] = {}
-    for micro in range(settings.gradient_accumulation):
-        found = loss(step * settings.gradient_accumulation + micro)
-        torch.autograd.backward(found.value / settings.gradient_accumulation)
-        total += found.value.item() / settings.gradient_accumulation
+    parts: dict[str, float] = {}
+    for batch in batches:
+        found = loss(batch, step)
+        torch.autograd.backward(found.value)
+        total += found.value.item()
         tokens += found.tokens
         for name, value in found.parts.items():
-            parts.setdefault(name, []).append(value.item())
+            parts[name] = parts.get(name, 0.0) + value.item()
     norm = torch.nn.utils.clip_grad_norm_(
         [each for group in optimizer.param_groups for each in group["params"]], settings.max_grad_norm or math.inf
     ).item()
-    _check_finite(total, norm, step=step + 1, rate=rate)
+    _check_finite(total, norm, step=number + 1, rate=rate)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     job.reporter.event(
         "step",
-        step=step + 1,
+        step=number + 1,
         loss=total,
-        **{name: sum(values) / len(values) for name, values in parts.items()},
+        **parts,
         grad_norm=norm,
         learning_rate=rate,
         tokens=tokens,

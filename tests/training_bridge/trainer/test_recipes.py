@@ -350,7 +350,7 @@ def test_sft_learns_accepted_answers_and_needs_some(make: Make, launch: Launch) 
 
 def test_kto_refuses_batches_of_one_row_where_it_measures_a_baseline(make: Make, launch: Launch) -> None:
     alone = make("alone", method="kto", rows=kto_rows(4), batch_size=1, max_steps=1)
-    assert "batch_size is 1" in launch(alone).reason
+    assert "a step has one row" in launch(alone).reason
     rejected = make("rejected", method="kto", rows=kto_rows(4, accepted=False), batch_size=1, max_steps=1)
     assert launch(rejected).reason == ""
 

@@ -55,27 +55,29 @@ def run(job: job.Job) -> None:
         job=job,
         policy=policy,
         rows=rows,
-        loss=lambda batch: loss(job, policy, batch),
+        loss=lambda batch, step: loss(job, policy, batch, step),
         watched=probe.of(items=list(said.values()), job=job),
     )
     saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 
-def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
-    """Mean D2O loss of the micro-batch, plus the retain term on its anchors; one forward pass over B (1 + K) rows."""
+def loss(job: job.Job, policy: models.Policy, rows: list[Row], step: loop.Step[Row]) -> loop.Loss:
+    """The micro-batch's share of the mean D2O loss, plus that of the retain term on its anchors; one forward pass."""
     settings = job.settings
     items = [row.rejected for row in rows] + [each for row in rows for each in row.anchors]
     ratios, nll = logprobs.ratios(policy, items)
     rejected, said = ratios[: len(rows)], ratios[len(rows) :].view(len(rows), -1)
     losses = d2o.loss(anchors=said, rejected=rejected, alpha=settings.alpha, beta=settings.beta)
-    value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).mean()
+    count = len(step.rows)
+    kept = nll[len(rows) :].sum() / (count * said.shape[1])
+    value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).sum() / count
     if settings.retain_weight:
-        value = value + settings.retain_weight * nll[len(rows) :].mean()
+        value = value + settings.retain_weight * kept
     parts = {
-        "reward_anchors": settings.beta * said.detach().mean(),
-        "reward_rejected": settings.alpha * rejected.detach().mean(),
-        "nll_anchors": nll[len(rows) :].detach().mean(),
+        "reward_anchors": settings.beta * said.detach().mean(1).sum() / count,
+        "reward_rejected": settings.alpha * rejected.detach().sum() / count,
+        "nll_anchors": kept.detach(),
     }
     return loop.Loss(value=value, parts=parts, tokens=sum(len(item.ids) for item in items))
 

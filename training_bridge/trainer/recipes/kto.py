@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from training_bridge.trainer import (
     data,
@@ -50,23 +51,19 @@ def run(job: job.Job) -> None:
         job=job,
         policy=policy,
         rows=rows,
-        loss=lambda batch: loss(job, policy, batch),
+        loss=lambda batch, step: loss(job, policy, batch, step),
         watched=probe.of(items=accepted, job=job),
     )
     saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 
-def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
-    """Mean KTO loss of the micro-batch, plus the retain term on its accepted rows."""
+def loss(job: job.Job, policy: models.Policy, rows: list[Row], step: loop.Step[Row]) -> loop.Loss:
+    """The micro-batch's share of the mean KTO loss, plus that of the retain term on accepted rows."""
     settings = job.settings
+    baseline = step.once("baseline", lambda: _baseline(job, policy, step))
     ratios, nll = logprobs.ratios(policy, [row.item for row in rows])
     is_desirable = torch.tensor([row.is_desirable for row in rows], device=policy.device)
-    pairs = [row.mismatched for row in rows if row.mismatched is not None]
-    baseline = torch.zeros((), device=policy.device)
-    if pairs:
-        with torch.no_grad():
-            baseline = kto.baseline(mismatched=logprobs.ratios(policy, pairs)[0])
     losses = kto.loss(
         ratios=ratios,
         is_desirable=is_desirable,
@@ -75,26 +72,41 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row]) -> loop.Loss:
         desirable_weight=settings.desirable_weight,
         undesirable_weight=settings.undesirable_weight,
     )
-    value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).mean()
-    parts = {"kl": baseline}
+    desirable_count = sum(row.is_desirable for row in step.rows)
+    value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).sum() / len(step.rows)
+    parts = {"kl": baseline * len(rows) / len(step.rows)}
     rewards = settings.beta * ratios.detach()
     if is_desirable.any():
-        parts["reward_accepted"] = rewards[is_desirable].mean()
-        parts["nll_accepted"] = nll[is_desirable].detach().mean()
+        kept = nll[is_desirable].sum() / desirable_count
+        parts["reward_accepted"] = rewards[is_desirable].sum() / desirable_count
+        parts["nll_accepted"] = kept.detach()
         if settings.retain_weight:
-            value = value + settings.retain_weight * nll[is_desirable].mean()
+            value = value + settings.retain_weight * kept
     if not is_desirable.all():
-        parts["reward_rejected"] = rewards[~is_desirable].mean()
+        parts["reward_rejected"] = rewards[~is_desirable].sum() / (len(step.rows) - desirable_count)
     return loop.Loss(value=value, parts=parts, tokens=sum(len(row.item.ids) for row in rows))
+
+
+def _baseline(job: job.Job, policy: models.Policy, step: loop.Step[Row]) -> Tensor:
+    """z of the whole step: its rows' mismatched pairs, as many in a forward pass as a micro-batch has rows."""
+    pairs = [row.mismatched for row in step.rows if row.mismatched is not None]
+    if not pairs:
+        return torch.zeros((), device=policy.device)
+    size = job.settings.batch_size
+    with torch.no_grad():
+        found = [logprobs.ratios(policy, pairs[at : at + size])[0] for at in range(0, len(pairs), size)]
+    return kto.baseline(mismatched=torch.cat(found))
 
 
 def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
     read = unpaired.read(job=job, policy=policy)
     mismatched = _mismatched(job, read)
-    if job.settings.batch_size < 2 and any(each is not None for each in mismatched):
+    if job.settings.batch_size * job.settings.gradient_accumulation < 2 and any(
+        each is not None for each in mismatched
+    ):
         raise errors.Refused(
-            "KTO measures how far the model has moved on the other rows of a batch, and batch_size is 1. "
-            "Set batch_size to 2 or more, or train on rejected rows alone."
+            "KTO measures how far the model has moved on the other rows of a step, and a step has one row: batch_size "
+            "and gradient_accumulation are 1. Set batch_size to 2 or more, or train on rejected rows alone."
         )
     desirable = sum(row.is_accepted for row in read)
     job.reporter.event(

@@ -20,15 +20,16 @@ def run(job: job.Job) -> None:
         job=job,
         policy=policy,
         rows=items,
-        loss=lambda batch: loss(policy, batch),
+        loss=lambda batch, step: loss(policy, batch, step),
         lengths=[len(item.ids) for item in items],
     )
     saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
 
-def loss(policy: models.Policy, items: list[data.Encoded]) -> loop.Loss:
-    """Mean negative log-likelihood per completion token of the batch, in nats."""
+def loss(policy: models.Policy, items: list[data.Encoded], step: loop.Step[data.Encoded]) -> loop.Loss:
+    """The micro-batch's share of the mean negative log-likelihood per completion token, in nats."""
     batch = logprobs.collate(items, device=policy.device)
     found = logprobs.of_tokens(policy, batch)
-    return loop.Loss(value=-found.sum() / batch.real.sum(), tokens=sum(len(item.ids) for item in items))
+    tokens = sum(item.length for item in step.rows)
+    return loop.Loss(value=-found.sum() / tokens, tokens=sum(len(item.ids) for item in items))

@@ -24,7 +24,7 @@ def run(job: job.Job) -> None:
         job=job,
         policy=policy,
         rows=rows,
-        loss=lambda batch: loss(policy, batch),
+        loss=lambda batch, step: loss(policy, batch, step),
         lengths=[len(row.item.ids) for row in rows],
         watched=probe.of(items=[row.item for row in rows], job=job),
     )
@@ -32,9 +32,10 @@ def run(job: job.Job) -> None:
     sampling.run(job=job, policy=policy)
 
 
-def loss(policy: models.Policy, rows: list[unpaired.Row]) -> loop.Loss:
-    """Mean of the rows' weighted losses, in nats per token."""
+def loss(policy: models.Policy, rows: list[unpaired.Row], step: loop.Step[unpaired.Row]) -> loop.Loss:
+    """The micro-batch's share of the mean of the rows' weighted losses, in nats per token."""
     batch = logprobs.collate([row.item for row in rows], device=policy.device)
     losses = sft.loss(logprobs=logprobs.of_tokens(policy, batch), real=batch.real)
     weights = torch.tensor([row.weight for row in rows], device=policy.device)
-    return loop.Loss(value=(weights * losses).mean(), tokens=sum(len(row.item.ids) for row in rows))
+    value = (weights * losses).sum() / len(step.rows)
+    return loop.Loss(value=value, tokens=sum(len(row.item.ids) for row in rows))

@@ -74,7 +74,9 @@ def run(*, job: job.Job, rejection: Rejection, has_reference: bool) -> None:
         job=job,
         policy=policy,
         rows=rows,
-        loss=lambda batch: loss(job.settings, policy, batch, rejection=rejection, has_reference=has_reference),
+        loss=lambda batch, step: loss(
+            job.settings, policy, batch, step, rejection=rejection, has_reference=has_reference
+        ),
         watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
     )
     saving.save(job=job, policy=policy, steps_taken=taken)
@@ -85,11 +87,17 @@ def loss(
     settings: spec.Hyperparameters,
     policy: models.Policy,
     rows: list[Row],
+    step: loop.Step[Row],
     *,
     rejection: Rejection,
     has_reference: bool,
 ) -> loop.Loss:
-    """Mean of the rejected rows' weighted losses, plus the retain term on the accepted ones; one forward pass."""
+    """The micro-batch's share: the mean of the rejected rows' weighted losses, plus the retain term. One forward pass.
+
+    Both are means over the step's rows of their kind, so accepted rows never dilute what rejected ones say.
+    """
+    accepted_count = sum(row.is_accepted for row in step.rows)
+    rejected_count = len(step.rows) - accepted_count
     items = [row.item for row in rows]
     batch = logprobs.collate(items, device=policy.device)
     found = logprobs.of_tokens(policy, batch)
@@ -102,10 +110,10 @@ def loss(
         rejected = [row.item for row in rows if not row.is_accepted]
         stored = logprobs.references(rejected, like=found[bad]) if has_reference else None
         tokens = Tokens(logprobs=found[bad], references=stored, mask=batch.mask[bad], real=batch.real[bad])
-        value = value + (weights[bad] * rejection(tokens, settings)).mean()
-        parts["nll_rejected"] = nll[bad].detach().mean()
+        value = value + (weights[bad] * rejection(tokens, settings)).sum() / rejected_count
+        parts["nll_rejected"] = nll[bad].detach().sum() / rejected_count
     if is_accepted.any():
-        kept = (weights[is_accepted] * nll[is_accepted]).mean()
+        kept = (weights[is_accepted] * nll[is_accepted]).sum() / accepted_count
         parts["nll_accepted"] = kept.detach()
         if settings.retain_weight:
             value = value + settings.retain_weight * kept

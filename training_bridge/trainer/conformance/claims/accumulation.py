@@ -1,14 +1,12 @@
 """Four accumulated micro-batches against one batch, through the real loop and the real recipes' losses.
 
-They are equal wherever a row's loss depends on that row alone, whatever the rows weigh: D2O with its retain term, KTO
-where z is 0 or the same everywhere. They are not equal in two places, both KTO's. z is measured in each micro-batch: a
-mean of means clamped at 0 is never below the clamped mean, so on average z is the same or larger, and a micro-batch of
-one row has its own pair for z. The retain term is a mean over the micro-batch's accepted rows, so it is equal only
-where every micro-batch has as many of them.
+A loss is the sum of its micro-batches' shares, each divided by the count over the whole step, and KTO measures z once
+for the step. So they are equal whatever rows share a micro-batch, accepted and rejected ones unevenly spread included.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,11 +16,11 @@ from torch import Tensor
 
 from training_bridge.trainer import data, job, logprobs, loop, models
 from training_bridge.trainer.conformance import toys
-from training_bridge.trainer.conformance.oracles import kto as oracle
 from training_bridge.trainer.conformance.registry import assert_close, claim
-from training_bridge.trainer.recipes import d2o, kto
+from training_bridge.trainer.recipes import d2o, kto, npo, unpaired
 
 R = TypeVar("R")
+RecipeLoss = Callable[[job.Job, models.Policy, list[R], loop.Step[R]], loop.Loss]
 
 WITHIN = 1e-5  # float32: the order of additions differs
 
@@ -37,7 +35,7 @@ class Step:
 
 def _step(
     rows: list[R],
-    loss: Callable[[job.Job, models.Policy, list[R]], loop.Loss],
+    loss: RecipeLoss[R],
     *,
     micro_batches: int,
     method: str,
@@ -47,20 +45,27 @@ def _step(
     policy = toys.policy(seed=1)
     given = {name: torch.zeros_like(each) for name, each in policy.trainable().items()}
     for name, each in policy.trainable().items():
-        each.register_hook(given[name].add_)  # type: ignore[no-untyped-call]
+        each.register_hook(functools.partial(_add, given[name]))  # type: ignore[no-untyped-call]
     with toys.run(
         method=method,
         batch_size=len(rows) // micro_batches,
         gradient_accumulation=micro_batches,
         **settings,
     ) as asked:
-        loop.train(job=asked, policy=policy, rows=rows, loss=lambda batch: loss(asked, policy, batch))
+        loop.train(job=asked, policy=policy, rows=rows, loss=lambda *of: loss(asked, policy, *of))
         [event] = [each for each in asked.folder.read_events() if each["kind"] == "step"]
     return Step(event=event, gradients=torch.cat([each.reshape(-1) for each in given.values()]))
 
 
+def _add(total: Tensor, gradient: Tensor) -> None:
+    """A hook that returned something would change the gradient."""
+    total.add_(gradient)
+
+
 def _assert_same(accumulated: Step, at_once: Step) -> None:
-    assert_close(accumulated.event["loss"], at_once.event["loss"], within=WITHIN)
+    timed = {"memory_mib", "tokens_per_second", "at", "elapsed"}
+    for name in at_once.event.keys() - timed - {"kind"}:
+        assert_close(accumulated.event[name], at_once.event[name], within=WITHIN)
     toys.assert_same_gradients(accumulated.gradients, at_once.gradients, within=WITHIN)
 
 
@@ -71,15 +76,22 @@ def _scored(count: int, *, seed: int) -> list[data.Encoded]:
 
 
 def _kto_rows(pairs: Sequence[data.Encoded | None] = (None,) * 4) -> list[kto.Row]:
+    """One accepted row in four, so three of four micro-batches have none."""
     return [
-        kto.Row(item=item, is_desirable=number % 2 == 0, mismatched=pair, weight=1 + number / 2)
+        kto.Row(item=item, is_desirable=number == 1, mismatched=pair, weight=1 + number / 2)
         for number, (item, pair) in enumerate(zip(_scored(4, seed=2), pairs, strict=True))
     ]
 
 
 def _kto_step(rows: list[kto.Row], *, micro_batches: int) -> Step:
     return _step(
-        rows, kto.loss, micro_batches=micro_batches, method="kto", desirable_weight=1.25, undesirable_weight=0.5
+        rows,
+        kto.loss,
+        micro_batches=micro_batches,
+        method="kto",
+        desirable_weight=1.25,
+        undesirable_weight=0.5,
+        retain_weight=0.7,
     )
 
 
@@ -112,45 +124,33 @@ def kto_without_kl_in_four_equals_at_once() -> None:
 
 
 @claim("accumulation")
-def kto_with_one_baseline_in_four_equals_at_once() -> None:
-    """KTO where every micro-batch measures the same z, above 0: four micro-batches equal one batch of four."""
-    pair = max(_scored(6, seed=5), key=_ratio)
-    rows = _kto_rows([pair] * 4)
-    four, one = (_kto_step(rows, micro_batches=count) for count in (4, 1))
-    assert_close(one.event["kl"], _ratio(pair), within=WITHIN)
-    assert one.event["kl"] > 0.1, "z is 0: nothing is compared"
+def kto_in_four_equals_at_once() -> None:
+    """KTO with KL: z is of all pairs of the step, so four micro-batches of one row equal one batch of four."""
+    pairs = _scored(4, seed=5)
+    ratios = [_ratio(pair) for pair in pairs]
+    assert min(ratios) < 0 < sum(ratios), "no pair is below 0: a z of each micro-batch would be the same"
+    four, one = (_kto_step(_kto_rows(pairs), micro_batches=count) for count in (4, 1))
+    assert_close(one.event["kl"], sum(ratios) / 4, within=WITHIN)
     _assert_same(four, one)
 
 
 @claim("accumulation")
-def kto_baseline_is_by_micro_batch() -> None:
-    """KTO with KL: a micro-batch's z is of its own pairs, so four of one row give another loss than a batch of four."""
-    pairs = _scored(4, seed=5)
-    assert min(map(_ratio, pairs)) < 0 < sum(map(_ratio, pairs)), "no z is clamped: nothing is compared"
-    rows = _kto_rows(pairs)
-    four, one = (_kto_step(rows, micro_batches=count) for count in (4, 1))
-    own = [oracle.baseline(mismatched=[_ratio(pair)]) for pair in pairs]
-    common = oracle.baseline(mismatched=[_ratio(pair) for pair in pairs])
-    assert_close(four.event["kl"], sum(own) / 4, within=WITHIN)
-    assert_close(four.event["loss"], _kto_by_oracle(rows, own), within=WITHIN)
-    assert_close(one.event["kl"], common, within=WITHIN)
-    assert_close(one.event["loss"], _kto_by_oracle(rows, [common] * 4), within=WITHIN)
+def npo_in_four_equals_at_once() -> None:
+    """NPO with row weights and retain term, one row in four accepted: four micro-batches equal one batch of four."""
+    rows = [
+        unpaired.Row(item=item, is_accepted=number == 2, weight=1 + number / 2)
+        for number, item in enumerate(_scored(4, seed=6))
+    ]
+
+    def loss(
+        asked: job.Job, policy: models.Policy, batch: list[unpaired.Row], step: loop.Step[unpaired.Row]
+    ) -> loop.Loss:
+        return unpaired.loss(asked.settings, policy, batch, step, rejection=npo.rejection, has_reference=True)
+
+    four, one = (_step(rows, loss, micro_batches=count, method="npo", retain_weight=0.5) for count in (4, 1))
+    _assert_same(four, one)
 
 
 def _ratio(item: data.Encoded) -> float:
     with torch.no_grad():
         return logprobs.ratios(toys.policy(seed=1), [item])[0].item()
-
-
-def _kto_by_oracle(rows: list[kto.Row], baselines: list[float]) -> float:
-    losses = [
-        oracle.loss(
-            ratio=_ratio(row.item),
-            is_desirable=row.is_desirable,
-            baseline=baseline,
-            beta=0.1,
-            weight=row.weight * (1.25 if row.is_desirable else 0.5),
-        )
-        for row, baseline in zip(rows, baselines, strict=True)
-    ]
-    return sum(losses) / len(losses)
