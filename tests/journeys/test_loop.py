@@ -148,7 +148,10 @@ def test_a_real_file_goes_the_whole_way(shared_data: Path, tmp_path: Path) -> No
     before = Output.objects.filter(campaign=campaign).count()
     for format in ("kto", "d2o"):
         dataset = _dataset(campaign, admin, approved, format)
-        run = _train(campaign, admin, base, dataset, max_steps=20, max_length=512, max_prompt_length=256, save_every=0)
+        run = _train(
+            *(campaign, admin, base, dataset),
+            max_steps=20, max_prompt_length=256, long_rows="truncate_left", save_every=0,
+        )  # fmt: skip
         assert run.state == "succeeded", run.reason
         steps = [
             event["step"] for event in rundir.RunDir(path=Path(run.folder)).read_events() if event["kind"] == "step"

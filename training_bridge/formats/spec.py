@@ -27,6 +27,7 @@ METHODS = (*ROWS, "pretrain", "sample")
 ROW_WEIGHTS = ("none", "column", "constraints")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("linear", "constant")
+LONG_ROWS = ("refuse", "drop", "truncate_left")
 
 
 class BadSpec(ValueError):
@@ -52,8 +53,12 @@ class Hyperparameters:
     * `batch_size` is rows per forward pass; one optimizer step sees `batch_size * gradient_accumulation` rows.
     * `lr_schedule`: after `warmup_steps` of linear rise the rate falls linearly to 0 at `max_steps` (`linear`) or
       stays (`constant`).
-    * `max_length` is in tokens, prompt and completion together. A longer row loses the end of its completion; a row
-      whose prompt alone fills it is dropped. Both are counted in the run's events.
+    * `max_length` is in tokens, prompt and completion together; 0 is what the base can read. More than it can read is
+      refused.
+    * `long_rows` says what becomes of longer rows: `refuse` ends the run and says how many there are, `drop` leaves
+      them out, `truncate_left` takes the beginning of their prompts (not the beginning-of-text token) and leaves out
+      those whose completion alone does not fit. A completion is never cut. The counts are in the run's events and in
+      the checkpoint's manifest.
     * `max_prompt_length`: a prompt of more tokens loses its beginning (not its beginning-of-text token), in training
       and in sampling alike; the run's events count them. 0 leaves prompts whole.
     * `span_mask`: a rejected row that has spans is penalised on the tokens inside them only.
@@ -66,8 +71,9 @@ class Hyperparameters:
       added.
     * `gamma` is SimNPO's margin.
     * `stop_below`: when the watched answers (accepted rows, or D2O's anchors) have lost more than this many nats per
-      token, training stops and hands back the weights of the look before; 0 goes on whatever they lose. Looks are at
-      every tenth of `max_steps`.
+      token, training stops and hands back the weights of the look before; 0 goes on whatever they lose.
+    * `probe_every`: the watched answers are looked at after every so many steps, and after the last; 0 is a tenth of
+      `max_steps`.
     * `lora_rank` 0 trains all weights. `dtype` bfloat16 computes under autocast; all weights that are trained stay
       float32.
     * `device` is auto, cpu, cuda or cuda:N. `save_every` 0 keeps no resumable states.
@@ -81,8 +87,9 @@ class Hyperparameters:
     lr_schedule: str = "linear"
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
-    max_length: int = 1024
+    max_length: int = 0
     max_prompt_length: int = 0
+    long_rows: str = "refuse"
     seed: int = 0
     beta: float = 0.1
     alpha: float = 0.1
@@ -97,6 +104,7 @@ class Hyperparameters:
     row_weights: str = "none"
     retain_weight: float = 0.0
     stop_below: float = 0.0
+    probe_every: int = 0
     anchors: int = 4
     anchor_temperature: float = 0.8
     anchor_top_p: float = 0.9
@@ -172,6 +180,7 @@ def hyperparameters(values: dict[str, Any]) -> Hyperparameters:
     _check_ranges(built, HYPERPARAMETER_RANGES, "hyperparameters")
     _check_choice(built.dtype, DTYPES, "hyperparameters.dtype")
     _check_choice(built.lr_schedule, SCHEDULES, "hyperparameters.lr_schedule")
+    _check_choice(built.long_rows, LONG_ROWS, "hyperparameters.long_rows")
     _check_choice(built.row_weights, ROW_WEIGHTS, "hyperparameters.row_weights")
     return built
 
@@ -194,7 +203,7 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "warmup_steps": (0, None),
     "weight_decay": (0, None),
     "max_grad_norm": (0, None),
-    "max_length": (2, None),
+    "max_length": (0, None),
     "max_prompt_length": (0, None),
     "beta": (0, None),
     "alpha": (0, None),
@@ -206,6 +215,7 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "critical_weight": (0, None),
     "retain_weight": (0, None),
     "stop_below": (0, None),
+    "probe_every": (0, None),
     "anchors": (1, None),
     "anchor_temperature": (0, None),
     "anchor_top_p": (1e-6, 1),

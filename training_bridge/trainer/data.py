@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from training_bridge.formats import rows, spec
-from training_bridge.trainer import errors, job, weighing
+from training_bridge.trainer import errors, fitting, job, weighing
 
 CHUNK = 1000
 
@@ -51,13 +51,20 @@ class Pair:
 
 @dataclass(kw_only=True)
 class Counts:
-    """What became of the rows; told in the `rows` event."""
+    """What became of the rows; told in the `rows` event and in the checkpoint's manifest.
 
+    `long` rows had more than `max_length` tokens (None: there is no limit), `longest` at most; by `long_rows` those
+    not in `dropped_long` lost the beginning of their prompt. `shortened_prompts` were over max_prompt_length.
+    """
+
+    max_length: int | None
+    long_rows: str
     read: int = 0
     kept: int = 0
-    truncated: int = 0
+    long: int = 0
+    longest: int = 0
     shortened_prompts: int = 0
-    dropped_long_prompt: int = 0
+    dropped_long: int = 0
     dropped_empty: int = 0
     dropped_all_masked: int = 0
     tokens: int = 0
@@ -80,52 +87,57 @@ def prompt_text(tokenizer: Any, prompt: rows.PromptValue) -> str:
 def prompt_ids(tokenizer: Any, prompt: rows.PromptValue, *, at_most: int = 0) -> list[int]:
     """The prompt's token ids exactly as training and sampling both use them; never an end-of-text at the end.
 
-    `at_most` is the run's max_prompt_length; see `shortened`.
+    `at_most` is the run's max_prompt_length: a longer prompt loses its beginning; 0 leaves it whole.
     """
     text = prompt_text(tokenizer, prompt)
     ids = _without_eos(tokenizer, tokenizer(text, add_special_tokens=isinstance(prompt, str))["input_ids"])
-    return shortened(tokenizer, ids, at_most=at_most)
-
-
-def shortened(tokenizer: Any, ids: list[int], *, at_most: int) -> list[int]:
-    """The last `at_most` of a prompt's token ids (0: all), the beginning-of-text token kept where there is one."""
-    if not at_most or len(ids) <= at_most:
-        return ids
-    first = ids[:1] if ids[0] == tokenizer.bos_token_id else []
-    return first + ids[len(ids) - at_most + len(first) :]
+    return fitting.shortened(tokenizer, ids, at_most=at_most or len(ids))
 
 
 def encode(*, job: job.Job, tokenizer: Any, pairs: Sequence[Pair], event: str = "rows") -> list[Encoded | None]:
     """Encode in order; None where a row was dropped. The event `event` says how many and why.
 
-    Policy: a prompt over max_prompt_length loses its beginning; a completion that does not fit loses its end (and gets
-    no end-of-text); a row whose prompt leaves room for no completion token is dropped, and so is one whose spans cover
-    no token that is left. Raises Refused when spans are asked for and the tokenizer cannot say where its tokens lie in
-    the text, and when no row is left.
+    Policy: a prompt over max_prompt_length loses its beginning; a row over max_length is treated as long_rows says; a
+    row whose spans cover no token, or whose tokens all count 0, is dropped. Raises Refused when spans are asked for and
+    the tokenizer cannot say where its tokens lie in the text, for long rows unless the run says what becomes of them,
+    for a max_length beyond what the base can read, and when no row is left.
     """
     if any(pair.spans for pair in pairs) and not tokenizer.is_fast:
         raise errors.Refused(
             "span_mask needs a tokenizer that reports token offsets (a fast tokenizer with tokenizer.json); this base "
             "has none. Set span_mask to false or use another base."
         )
-    counts = Counts()
+    limit = fitting.of(job=job)
+    counts = Counts(max_length=limit.tokens, long_rows=limit.policy)
+    rules = _Rules(tokenizer=tokenizer, settings=job.settings, limit=limit)
     found: list[Encoded | None] = []
     for chunk in _chunks(pairs, CHUNK):
-        found.extend(_encode_chunk(tokenizer, chunk, job.settings, counts))
+        found.extend(_encode_chunk(rules, chunk, counts))
         job.reporter.check()
     job.reporter.event(event, **dataclasses.asdict(counts))
+    if counts.long and limit.policy == "refuse":
+        what = event.replace("_", " ")
+        raise fitting.refusal(limit=limit, what=what, long=counts.long, read=counts.read, longest=counts.longest)
     if not counts.kept:
         raise errors.Refused(
-            f"No row can be trained on. Of {counts.read}, {counts.dropped_long_prompt} have a prompt of max_length "
-            f"({job.settings.max_length}) tokens or more (max_prompt_length would shorten them), "
-            f"{counts.dropped_empty} are empty, and the spans of {counts.dropped_all_masked} cover no token left."
+            f"No row can be trained on. Of {counts.read}, {counts.dropped_long} are longer than max_length "
+            f"({limit.tokens} tokens), {counts.dropped_empty} are empty, and in {counts.dropped_all_masked} no token "
+            "counts: spans cover none, or the weight of their severity is 0."
         )
     return found
 
 
-def _encode_chunk(
-    tokenizer: Any, pairs: Sequence[Pair], settings: spec.Hyperparameters, counts: Counts
-) -> list[Encoded | None]:
+@dataclass(frozen=True, kw_only=True)
+class _Rules:
+    """What a row is encoded by."""
+
+    tokenizer: Any
+    settings: spec.Hyperparameters
+    limit: fitting.Limit
+
+
+def _encode_chunk(rules: _Rules, pairs: Sequence[Pair], counts: Counts) -> list[Encoded | None]:
+    tokenizer = rules.tokenizer
     prompts = [prompt_text(tokenizer, pair.prompt) for pair in pairs]
     specials = [isinstance(pair.prompt, str) for pair in pairs]
     heads = _ids_of(tokenizer, prompts, specials)
@@ -135,9 +147,9 @@ def _encode_chunk(
     encoded: list[Encoded | None] = []
     for pair, prompt, special, head, whole in zip(pairs, prompts, specials, heads, wholes, strict=True):
         tail = _tail(tokenizer, pair, prompt, special, head, whole)
-        kept = shortened(tokenizer, head, at_most=settings.max_prompt_length)
+        kept = fitting.shortened(tokenizer, head, at_most=rules.settings.max_prompt_length or len(head))
         counts.shortened_prompts += len(kept) < len(head)
-        encoded.append(_row(tokenizer, pair, kept, tail, settings, counts))
+        encoded.append(_row(rules, pair, kept, tail, counts))
     return encoded
 
 
@@ -167,22 +179,20 @@ def _tail(tokenizer: Any, pair: Pair, prompt: str, special: bool, head: list[int
     return _Tail(ids=ids, offsets=[(start - shift, end - shift) for start, end in kept])
 
 
-def _row(
-    tokenizer: Any, pair: Pair, head: list[int], tail: _Tail, settings: spec.Hyperparameters, counts: Counts
-) -> Encoded | None:
+def _row(rules: _Rules, pair: Pair, whole: list[int], tail: _Tail, counts: Counts) -> Encoded | None:
     counts.read += 1
-    ids = [*tail.ids, tokenizer.eos_token_id] if pair.ended else tail.ids
-    room = settings.max_length - len(head)
-    if not ids or not head:
+    ids = [*tail.ids, rules.tokenizer.eos_token_id] if pair.ended else tail.ids
+    if not ids or not whole:
         counts.dropped_empty += 1
         return None
-    if room < 1:
-        counts.dropped_long_prompt += 1
+    head = fitting.fitted(rules.tokenizer, whole, completion=len(ids), limit=rules.limit)
+    if head is None or len(head) < len(whole):
+        counts.long += 1
+        counts.longest = max(counts.longest, len(whole) + len(ids))
+    if head is None:
+        counts.dropped_long += 1
         return None
-    if len(ids) > room:
-        counts.truncated += 1
-        ids = ids[:room]
-    mask = _weights(pair, tail, settings, length=len(ids))
+    mask = _weights(pair, tail, rules.settings, length=len(ids))
     if mask is not None and not any(mask):
         counts.dropped_all_masked += 1
         return None

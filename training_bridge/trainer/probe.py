@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import torch
 
+from training_bridge.formats import spec
 from training_bridge.trainer import data, job, logprobs, models, reporting
 
 SIZE = 64
@@ -22,17 +23,18 @@ def of(*, items: Sequence[data.Encoded], job: job.Job) -> Probe | None:
     if not items:
         job.reporter.event("no_probe", reason="no accepted rows to watch")
         return None
-    return Probe(items=items, max_steps=job.settings.max_steps, batch_size=job.settings.batch_size)
+    return Probe(items=items, settings=job.settings)
 
 
 class Probe:
-    """Up to SIZE sequences, looked at about LOOKS times in `max_steps`."""
+    """Up to SIZE sequences, looked at after every `probe_every` steps, and after the last."""
 
-    def __init__(self, *, items: Sequence[data.Encoded], max_steps: int, batch_size: int) -> None:
+    def __init__(self, *, items: Sequence[data.Encoded], settings: spec.Hyperparameters) -> None:
         stride = max(1, len(items) // SIZE)
         self.items = list(items[::stride][:SIZE])
-        self.every = max(1, max_steps // LOOKS)
-        self.batch_size = batch_size
+        self.every = settings.probe_every or max(1, settings.max_steps // LOOKS)
+        self.last = settings.max_steps
+        self.batch_size = settings.batch_size
         self.before, self.entropy_before = 0.0, 0.0
 
     def begin(self, policy: models.Policy) -> None:
@@ -41,7 +43,7 @@ class Probe:
 
     def look(self, policy: models.Policy, *, step: int, reporter: reporting.Reporter) -> float | None:
         """Return how much the mean log-prob has changed, in nats per token; None where it is not time to look."""
-        if step % self.every:
+        if step % self.every and step != self.last:
             return None
         now, entropy = self._means(policy)
         reporter.event(

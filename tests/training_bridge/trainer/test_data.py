@@ -10,7 +10,7 @@ import transformers
 
 from tests.training_bridge.trainer import toys
 from training_bridge.formats import rows, rundir
-from training_bridge.trainer import data, errors, job
+from training_bridge.trainer import data, errors, fitting, job
 
 JobOf = Callable[[rundir.RunDir], job.Job]
 EOS = 1
@@ -95,30 +95,121 @@ def test_encode_keeps_the_prompt_as_sampling_sees_it(encode: Callable[..., list[
     assert item.mask == [0.0, 1.0, 0.0]
 
 
-def test_encode_truncates_and_drops_by_the_stated_policy(make: Callable[..., rundir.RunDir], job_of: JobOf) -> None:
-    place = make(method="kto", max_length=8)
-    found = data.encode(
-        job=job_of(place),
-        tokenizer=toys.character_tokenizer(),
-        pairs=[
-            data.Pair(prompt="abcd", completion="efghijkl"),
-            data.Pair(prompt="abcdefgh", completion="i"),
-            data.Pair(prompt="abcd", completion="efghijkl", spans=[span(6, 8)]),
-            data.Pair(prompt="abcd", completion="efg"),
-        ],
-    )
-    assert [item is not None for item in found] == [True, False, False, True]
-    assert found[0] is not None
-    assert len(found[0].ids) == 8
-    assert EOS not in found[0].ids
+LONG = [
+    data.Pair(prompt="abcd", completion="efg"),  # 8 tokens with the end-of-text: it fits
+    data.Pair(prompt="abcde", completion="fgh"),
+    data.Pair(prompt="abcd", completion="efghijk"),
+    data.Pair(prompt="abcdefghi", completion="jkl", spans=[span(2, 3)]),
+]
+
+
+def counts_of(place: rundir.RunDir) -> dict[str, Any]:
     [event] = [event for event in place.read_events() if event["kind"] == "rows"]
-    told = {name: event[name] for name in ("read", "kept", "truncated", "dropped_long_prompt", "dropped_all_masked")}
-    assert told == {"read": 4, "kept": 2, "truncated": 2, "dropped_long_prompt": 1, "dropped_all_masked": 1}
+    return {
+        name: event[name] for name in ("max_length", "long_rows", "read", "kept", "long", "longest", "dropped_long")
+    }
+
+
+def test_encode_refuses_long_rows_until_it_is_told_what_becomes_of_them(
+    make: Callable[..., rundir.RunDir], job_of: JobOf
+) -> None:
+    place = make(method="kto", max_length=8)
+    with pytest.raises(errors.Refused) as caught:
+        data.encode(job=job_of(place), tokenizer=toys.character_tokenizer(), pairs=LONG)
+    assert str(caught.value) == (
+        "3 of 4 rows are longer than 8 tokens, which is this run's max_length; the longest has 13. Choose what becomes "
+        "of them: long_rows drop leaves them out, long_rows truncate_left takes the beginning of their prompts. "
+        "Or raise max_length: the base can read 512."
+    )
+    assert (counts_of(place)["long"], counts_of(place)["long_rows"]) == (3, "refuse")
+
+
+def test_encode_drops_long_rows(make: Callable[..., rundir.RunDir], job_of: JobOf) -> None:
+    place = make(method="kto", max_length=8, long_rows="drop")
+    found = data.encode(job=job_of(place), tokenizer=toys.character_tokenizer(), pairs=LONG)
+    assert [item is not None for item in found] == [True, False, False, False]
+    assert counts_of(place) == {
+        "max_length": 8, "long_rows": "drop", "read": 4, "kept": 1, "long": 3, "longest": 13, "dropped_long": 3,
+    }  # fmt: skip
+
+
+def test_encode_truncates_prompts_on_the_left_and_no_completion(
+    make: Callable[..., rundir.RunDir], job_of: JobOf
+) -> None:
+    tokenizer = toys.character_tokenizer()
+    tokenizer.bos_token = "a"
+    place = make(method="kto", max_length=8, long_rows="truncate_left")
+    found = data.encode(job=job_of(place), tokenizer=tokenizer, pairs=LONG)
+    texts = [item and (tokenizer.decode(item.ids[: item.prompt_length]), item.length) for item in found]
+    assert texts == [("abcd", 4), ("acde", 4), None, ("aghi", 4)]
+    assert all(item is None or item.ids[-1] == EOS for item in found)
+    assert found[3] is not None
+    assert found[3].mask == [0.0, 0.0, 1.0, 0.0]
+    assert counts_of(place) == {
+        "max_length": 8, "long_rows": "truncate_left",
+        "read": 4, "kept": 3, "long": 3, "longest": 13, "dropped_long": 1,
+    }  # fmt: skip
+
+
+def test_encode_takes_rows_as_long_as_the_base_reads(make: Callable[..., rundir.RunDir], job_of: JobOf) -> None:
+    tokenizer = toys.character_tokenizer()
+    fits, long = (data.Pair(prompt="a" * number, completion="b", ended=False) for number in (511, 512))
+    data.encode(job=job_of(make("fits", method="kto")), tokenizer=tokenizer, pairs=[fits])
+    with pytest.raises(
+        errors.Refused, match="1 of 1 rows are longer than 512 tokens, which is all that the base can read"
+    ):
+        data.encode(job=job_of(make("long", method="kto")), tokenizer=tokenizer, pairs=[long])
+
+
+def test_encode_refuses_a_max_length_beyond_the_base(make: Callable[..., rundir.RunDir], job_of: JobOf) -> None:
+    pairs = [data.Pair(prompt="a", completion="b")]
+    data.encode(
+        job=job_of(make("all", method="kto", max_length=512)), tokenizer=toys.character_tokenizer(), pairs=pairs
+    )
+    with pytest.raises(errors.Refused, match="max_length is 513, but the base can read 512 tokens"):
+        data.encode(
+            job=job_of(make("more", method="kto", max_length=513)), tokenizer=toys.character_tokenizer(), pairs=pairs
+        )
+
+
+def test_a_base_that_names_no_end_has_no_limit(
+    make: Callable[..., rundir.RunDir], job_of: JobOf, tmp_path: Path
+) -> None:
+    transformers.MambaConfig().save_pretrained(tmp_path / "endless")
+    endless = job_of(make("endless", method="kto", location=tmp_path / "endless"))
+    assert fitting.of(job=endless).tokens is None
+    [item] = data.encode(
+        job=endless, tokenizer=toys.character_tokenizer(), pairs=[data.Pair(prompt="a" * 999, completion="b")]
+    )
+    assert item is not None
+    transformers.MptConfig(max_seq_len=64).save_pretrained(tmp_path / "mpt")
+    assert fitting.of(job=job_of(make("mpt", method="kto", location=tmp_path / "mpt"))).tokens == 64
 
 
 def test_encode_refuses_when_no_row_is_left(encode: Callable[..., list[data.Encoded]]) -> None:
-    with pytest.raises(errors.Refused, match=r"No row can be trained on\. Of 1, 1 have a prompt of max_length"):
-        encode([data.Pair(prompt="abcdefgh", completion="i")], max_length=4)
+    with pytest.raises(
+        errors.Refused, match=r"No row can be trained on\. Of 1, 1 are longer than max_length \(4 tokens"
+    ):
+        encode([data.Pair(prompt="abcdefgh", completion="i")], max_length=4, long_rows="drop")
+
+
+def test_encode_drops_rows_of_which_no_token_counts(make: Callable[..., rundir.RunDir], job_of: JobOf) -> None:
+    place = make(method="kto", major_weight=0.0)
+    pairs = [
+        data.Pair(prompt="a", completion="bcd", spans=[span(0, 1)]),
+        data.Pair(prompt="a", completion="bcd", severity="major"),
+        data.Pair(prompt="a", completion="bcd", severity="minor"),
+    ]
+    found = data.encode(job=job_of(place), tokenizer=toys.character_tokenizer(), pairs=pairs)
+    assert [item is not None for item in found] == [False, False, True]
+    [event] = [event for event in place.read_events() if event["kind"] == "rows"]
+    assert event["dropped_all_masked"] == 2
+    with pytest.raises(errors.Refused, match="in 2 no token counts: spans cover none, or the weight of their severity"):
+        data.encode(
+            job=job_of(make("none", method="kto", major_weight=0.0)),
+            tokenizer=toys.character_tokenizer(),
+            pairs=pairs[:2],
+        )
 
 
 def test_encode_refuses_spans_without_offsets(
@@ -155,10 +246,10 @@ def test_encode_of_messages_and_text_together(encode: Callable[..., list[data.En
 def test_shortened_keeps_the_end_of_a_prompt_and_its_beginning_of_text() -> None:
     tokenizer = toys.character_tokenizer()
     ids = data.prompt_ids(tokenizer, "abcdefgh")
-    assert data.shortened(tokenizer, ids, at_most=3) == data.prompt_ids(tokenizer, "fgh")
-    assert data.shortened(tokenizer, ids, at_most=0) == data.shortened(tokenizer, ids, at_most=8) == ids
+    assert fitting.shortened(tokenizer, ids, at_most=3) == data.prompt_ids(tokenizer, "fgh")
+    assert fitting.shortened(tokenizer, ids, at_most=8) == data.prompt_ids(tokenizer, "abcdefgh", at_most=0) == ids
     tokenizer.bos_token = "a"
-    assert data.shortened(tokenizer, ids, at_most=3) == data.prompt_ids(tokenizer, "agh")
+    assert fitting.shortened(tokenizer, ids, at_most=3) == data.prompt_ids(tokenizer, "agh")
 
 
 def test_encode_shortens_prompts_as_sampling_does_and_counts_them(

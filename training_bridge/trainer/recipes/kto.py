@@ -12,6 +12,7 @@ from torch import Tensor
 from training_bridge.trainer import (
     data,
     errors,
+    fitting,
     job,
     logprobs,
     loop,
@@ -136,6 +137,7 @@ def _mismatched(job: job.Job, rows: Sequence[unpaired.Row]) -> list[data.Encoded
     """
     if not any(row.is_accepted for row in rows):
         return [None] * len(rows)
+    longest = fitting.of(job=job).tokens
     others = partners([row.prompt_key for row in rows], seed=job.settings.seed)
     found: list[data.Encoded | None] = []
     for row, other in zip(rows, others, strict=True):
@@ -144,7 +146,7 @@ def _mismatched(job: job.Job, rows: Sequence[unpaired.Row]) -> list[data.Encoded
             continue
         theirs = rows[other].item
         ids = row.item.ids[: row.item.prompt_length] + theirs.ids[theirs.prompt_length :]
-        pair = data.Encoded(ids=ids[: job.settings.max_length], prompt_length=row.item.prompt_length)
+        pair = data.Encoded(ids=ids[:longest], prompt_length=row.item.prompt_length)
         if job.settings.length_normalised:
             pair.mask = [1 / pair.length] * pair.length  # z is compared with means, so it is one
         found.append(pair)
