@@ -44,13 +44,15 @@ class Candidate:
 class Decision:
     """What an output is to a dataset. `verdict` is a consensus verdict, OUTSIDE or TOO_FEW.
 
-    `constraints` are ids of set entries; `judges` counts the judgments behind it by the annotator's kind, `left_out`
-    those of the kinds that do not count.
+    `constraints` are ids of set entries; `critiques` are what annotators wrote about the violations that these come
+    from, each text once, the first made first. `judges` counts the judgments behind it by the annotator's kind,
+    `left_out` those of the kinds that do not count.
     """
 
     verdict: str
     spans: list[SpanRow] = field(default_factory=list)
     constraints: list[int] = field(default_factory=list)
+    critiques: list[str] = field(default_factory=list)
     severity: str = ""
     judges: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
@@ -69,10 +71,11 @@ class Text:
 
 @dataclass(slots=True)
 class Votes:
-    """The judgments of one output that count, and the set entry of each of their violations that is in the set."""
+    """The judgments of one output that count; set entry and critique of each of their violations that is in the set."""
 
     votes: list[consensus.Vote] = field(default_factory=list)
     entries: dict[int, int] = field(default_factory=dict)
+    critiques: dict[int, str] = field(default_factory=dict)
     judges: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
@@ -122,14 +125,14 @@ def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int])
             judgments.append(row)
         else:
             found[row[1]].left_out[row[4]] += 1
-    marks, entries = _marks(dataset, [row[0] for row in judgments])
+    marks, entries, critiques = _marks(dataset, [row[0] for row in judgments])
     for judgment_id, output_id, annotator_id, verdict, kind, tag_set in judgments:
         place = found[output_id]
         own = tuple(marks.get(judgment_id, ()))
         place.votes.append(consensus.Vote(annotator=annotator_id, verdict=verdict, marks=own))
-        place.entries.update(
-            (mark.violation_id, entries[mark.violation_id]) for mark in own if mark.violation_id in entries
-        )
+        inside = [mark.violation_id for mark in own if mark.violation_id in entries]
+        place.entries.update((each, entries[each]) for each in inside)
+        place.critiques.update((each, critiques[each]) for each in inside)
         place.judges[kind] += 1
         place.tag_sets.add(tag_set)
     return found
@@ -145,21 +148,24 @@ ORDER BY j.output_id, j.annotator_id, j.revision DESC
 
 def _marks(
     dataset: DatasetVersion, judgment_ids: Sequence[int]
-) -> tuple[dict[int, list[consensus.Mark]], dict[int, int]]:
+) -> tuple[dict[int, list[consensus.Mark]], dict[int, int], dict[int, str]]:
+    """Marks by judgment; set entries and critiques by violation."""
     marks: dict[int, list[consensus.Mark]] = defaultdict(list)
     entries: dict[int, int] = {}
+    critiques: dict[int, str] = {}
     rows = _rows(_VIOLATIONS, judgments=list(judgment_ids), constraint_set=dataset.constraint_set_id)
-    for judgment_id, violation_id, tag, severity, start, end, entry_id in rows:
+    for judgment_id, violation_id, tag, severity, start, end, critique, entry_id in rows:
         marks[judgment_id].append(
             consensus.Mark(violation_id=violation_id, tag=tag, severity=severity, start=start, end=end)
         )
+        critiques[violation_id] = critique
         if entry_id is not None:
             entries[violation_id] = entry_id
-    return marks, entries
+    return marks, entries, critiques
 
 
 _VIOLATIONS = """
-SELECT v.judgment_id, v.id, t.slug, v.severity, v.start, v."end", e.setentry_id
+SELECT v.judgment_id, v.id, t.slug, v.severity, v.start, v."end", v.critique, e.setentry_id
 FROM judgments_violation v JOIN campaigns_tag t ON t.id = v.tag_id
 LEFT JOIN constraints_setentry_violations e ON e.violation_id = v.id
   AND e.setentry_id = ANY(ARRAY(SELECT id FROM constraints_setentry WHERE constraint_set_id = %(constraint_set)s))
@@ -173,15 +179,18 @@ def _decided(votes: Votes, options: Options) -> Decision:
     if agreed.decided < options.min_judgments:
         made.verdict = TOO_FEW
     if made.verdict == REJECTED:
-        _mark(made, agreed, votes.entries)
+        _mark(made, agreed, votes)
         made.verdict = REJECTED if made.constraints else OUTSIDE
     return made
 
 
-def _mark(made: Decision, agreed: consensus.Consensus, entries: dict[int, int]) -> None:
+def _mark(made: Decision, agreed: consensus.Consensus, votes: Votes) -> None:
     """Fill in the agreed tags as far as their violations belong to the set."""
+    entries = votes.entries
     kept = [tag for tag in agreed.tags if any(each in entries for each in tag.violation_ids)]
-    made.constraints = sorted({entries[each] for tag in kept for each in tag.violation_ids if each in entries})
+    inside = sorted(each for tag in kept for each in tag.violation_ids if each in entries)
+    made.constraints = sorted({entries[each] for each in inside})
+    made.critiques = list(dict.fromkeys(text for each in inside if (text := votes.critiques[each].strip())))
     made.severity = max((tag.severity for tag in kept), key=consensus.SEVERITIES.index, default="")
     for tag in kept:
         for span in tag.spans:

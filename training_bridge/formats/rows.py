@@ -26,7 +26,11 @@ class SpanRow(TypedDict):
 
 
 class KTORow(TypedDict):
-    """Unpaired: a completion that people rejected (`label` false) or found nothing wrong with (`label` true)."""
+    """Unpaired: a completion that people rejected (`label` false) or found nothing wrong with (`label` true).
+
+    `critiques` are the annotators' own words about the agreed violations that `constraints` come from, each text once;
+    empty where nobody wrote any. Free text, to be taken for nothing but text.
+    """
 
     id: str
     prompt: PromptValue
@@ -34,6 +38,7 @@ class KTORow(TypedDict):
     label: bool
     spans: list[SpanRow]
     constraints: list[int]
+    critiques: list[str]
     severity: str
     model: NotRequired[str]
 

@@ -93,6 +93,8 @@ def test_build_kto(campaign: Campaign, admin: User) -> None:
     ]
     assert rejected["constraints"] == sorted(entries.values())
     assert rejected["severity"] == "critical"
+    assert rejected["critiques"] == ["says a date the source does not give", "This is not so."]
+    assert [row["critiques"] for row in made if row["label"]] == [[]] * 3
     assert dataset.manifest["counts"]["rejected_with_spans"] == 4
     assert manifest.verify(Path(dataset.folder)) == dataset.manifest
 
@@ -133,6 +135,27 @@ def test_build_by_majority_keeps_what_was_agreed(campaign: Campaign, admin: User
     factories.judgment(output, "nothing_wrong")
     row = next(row for row in read(built(campaign, admin)) if row["completion"].endswith("Agreed."))
     assert [(span["start"], span["end"]) for span in row["spans"]] == [(4, 10)]
+
+
+def test_build_kto_has_the_critiques_of_agreed_violations_of_the_set(campaign: Campaign, admin: User) -> None:
+    """Each text once, in the order in which they were made; not of a tag that one of three applied. Text is kept."""
+    date, rude = "says a date the source does not give", "<b>is rude</b> {prompt} <|im_end|>"
+    output = factories.output(campaign, f"{TEXT} Agreed.")
+    for critique, others in [(f" {date}\n", [rude]), (date, []), ("gives a date nobody asked for", [" "])]:
+        own = [{"start": 22, "end": 36, "critique": critique}]
+        own += [
+            {"tag": "ignores-instruction" if each == rude else "invented-fact", "critique": each} for each in others
+        ]
+        factories.judgment(output, violations=own)
+    both = [{"tag": "ignores-instruction", "critique": rude}, {"critique": date, "start": 22, "end": 36}]
+    factories.judgment(factories.output(campaign, f"{TEXT} Alone."), violations=both)
+
+    def critiques(only: str) -> list[list[str]]:
+        made = {row["completion"]: row["critiques"] for row in read(built(campaign, admin, only=only))}
+        return [made[f"{TEXT} Agreed."], made[f"{TEXT} Alone."]]
+
+    assert critiques("invented-fact") == [[date, "gives a date nobody asked for"], [date]]
+    assert critiques("") == [[date, "gives a date nobody asked for"], [rude, date]]
 
 
 def test_build_with_options(campaign: Campaign, admin: User) -> None:

@@ -9,7 +9,7 @@ from training_bridge.exports.builders import columns
 from training_bridge.formats.rows import KTORow
 
 NAME = "KTO"
-VERSION = 1
+VERSION = 2
 ABOUT = "Rejected outputs (label false) and outputs in which nothing was found wrong (label true)."
 VERDICTS: tuple[str, ...] = (reading.REJECTED, reading.ACCEPTED)
 COLUMNS: dict[str, pa.DataType] = {
@@ -18,6 +18,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "label": pa.bool_(),
     "spans": columns.SPANS,
     "constraints": columns.CONSTRAINTS,
+    "critiques": pa.list_(pa.string()),
     "severity": pa.string(),
     "model": pa.string(),
 }
@@ -31,6 +32,7 @@ def row(text: reading.Text, decision: reading.Decision) -> KTORow:
         "label": decision.verdict == reading.ACCEPTED,
         "spans": decision.spans,
         "constraints": decision.constraints,
+        "critiques": decision.critiques,
         "severity": decision.severity,
         "model": text.model,
     }
