@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from training_bridge.formats import manifest
+from training_bridge.formats.checks import declared
 
 T = TypeVar("T")
 
@@ -23,7 +24,9 @@ ROWS = {
     "unlikelihood": "kto",
     "sft": "kto",
 }
-METHODS = (*ROWS, "pretrain", "sample")
+# These draw their answers themselves: they train on prompts, without a dataset version, and judge by `checks`.
+ON_POLICY = ("nsr", "w_reinforce")
+METHODS = (*ROWS, *ON_POLICY, "pretrain", "sample")
 ROW_WEIGHTS = ("none", "column", "constraints")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("linear", "constant")
@@ -74,6 +77,10 @@ class Hyperparameters:
       token, training stops and hands back the weights of the look before; 0 goes on whatever they lose.
     * `probe_every`: the watched answers are looked at after every so many steps, and after the last; 0 is a tenth of
       `max_steps`.
+    * `rollouts`: answers that the on-policy methods draw to each prompt, anew in every step, of at most
+      `rollout_max_new_tokens` tokens. A row is a prompt there: a forward pass has `batch_size * rollouts` answers.
+    * `right_weight` is W-REINFORCE's lambda: what an answer in which no check finds anything counts against a wrong
+      one. NSR's is 0.
     * `lora_rank` 0 trains all weights. `dtype` bfloat16 computes under autocast; all weights that are trained stay
       float32.
     * `device` is auto, cpu, cuda or cuda:N. `save_every` 0 keeps no resumable states.
@@ -109,6 +116,9 @@ class Hyperparameters:
     anchor_temperature: float = 0.8
     anchor_top_p: float = 0.9
     anchor_max_new_tokens: int = 256
+    rollouts: int = 8
+    rollout_max_new_tokens: int = 256
+    right_weight: float = 0.1
     lora_rank: int = 0
     lora_alpha: int = 16
     save_every: int = 50
@@ -134,13 +144,17 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
-    """One run. `checkpoint_name` is what the outputs' `model` field will say; their ids begin with it."""
+    """One run. `checkpoint_name` is what the outputs' `model` field will say; their ids begin with it.
+
+    `checks` say what is right for the on-policy methods; formats/checks/declared.py reads them.
+    """
 
     method: str
     base: Base
     checkpoint_name: str
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     sampling: Sampling | None = None
+    checks: tuple[dict[str, Any], ...] = ()
     run_id: int | None = None
 
     def to_json(self) -> str:
@@ -171,6 +185,7 @@ class RunSpec:
         values["hyperparameters"] = hyperparameters(values.get("hyperparameters") or {})
         asked = values.get("sampling")
         values["sampling"] = None if asked is None else sampling(asked)
+        values["checks"] = checks(values.get("checks") or [])
         return _build(cls, values, "spec")
 
 
@@ -190,6 +205,17 @@ def sampling(values: dict[str, Any]) -> Sampling:
     built = _build(Sampling, values, "sampling")
     _check_ranges(built, SAMPLING_RANGES, "sampling")
     return built
+
+
+def checks(values: Any) -> tuple[dict[str, Any], ...]:
+    """Check a list of declared checks. Raises BadSpec with a sentence that says which one is wrong and why."""
+    if not isinstance(values, list | tuple):
+        raise BadSpec("checks is not a list")
+    try:
+        declared.read(values)
+    except ValueError as error:
+        raise BadSpec(f"checks: {error}") from error
+    return tuple(dict(each) for each in values)
 
 
 # Smallest and largest allowed value; None is no bound.
@@ -220,6 +246,9 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "anchor_temperature": (0, None),
     "anchor_top_p": (1e-6, 1),
     "anchor_max_new_tokens": (1, None),
+    "rollouts": (1, None),
+    "rollout_max_new_tokens": (1, None),
+    "right_weight": (0, None),
     "lora_rank": (0, None),
     "lora_alpha": (1, None),
     "save_every": (0, None),

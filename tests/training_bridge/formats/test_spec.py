@@ -71,6 +71,33 @@ def test_read_refuses_a_broken_file(tmp_path: Path, text: str | None, says: str)
         spec.RunSpec.read(tmp_path / "spec.json")
 
 
+def test_checks_are_carried_and_checked(tmp_path: Path) -> None:
+    declared = [{"check": "max_length", "words": 9}, {"check": "forbidden_pattern", "pattern": "!", "name": "calm"}]
+    asked = spec.RunSpec.from_dict(values(method="nsr", checks=declared))
+    asked.write(tmp_path / "spec.json")
+    assert json.loads((tmp_path / "spec.json").read_text())["checks"] == declared
+    assert spec.RunSpec.read(tmp_path / "spec.json") == asked
+    assert asked.checks == tuple(declared)
+
+
+@pytest.mark.parametrize(
+    ("declared", "says"),
+    [
+        ("max_length", "checks is not a list"),
+        ({"check": "max_length"}, "checks is not a list"),
+        ([{"check": "max_size"}], "checks: check 1 is 'max_size'; it may be"),
+        (
+            [{"check": "max_length", "words": 1}, {"check": "python", "function": "os.system"}],
+            "checks: check 2 (python)",
+        ),
+    ],
+)
+def test_from_dict_refuses_checks_that_cannot_be_made(declared: Any, says: str) -> None:
+    with pytest.raises(spec.BadSpec) as caught:
+        spec.RunSpec.from_dict(values(checks=declared))
+    assert says in str(caught.value)
+
+
 def test_every_number_has_a_range() -> None:
     """A new hyperparameter without a range would be checked for its type only."""
     numbers = {each.name for each in dataclasses.fields(spec.Hyperparameters) if each.type in ("int", "float")}
