@@ -14,7 +14,7 @@ from typing import Any
 from annotate.accounts.models import User
 from annotate.quality import consensus
 from annotate.quality.judges import KINDS
-from training_bridge.exports import builders, order, reading, writing
+from training_bridge.exports import builders, corrections, order, reading, writing
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.exports.options import Options
 from training_bridge.formats import manifest
@@ -29,8 +29,12 @@ Progress = Callable[[int, int | None], None]
 
 @dataclass(kw_only=True)
 class Survey:
-    """What a version will hold: where its rows are, and how many outputs are what to it."""
+    """What a version will hold: where its rows are, and how many outputs are what to it.
 
+    `is_paired`: its rows are corrected outputs; `rewritten` of them have a correction of the whole output.
+    """
+
+    is_paired: bool = False
     places: dict[str, list[order.Place]] = field(default_factory=lambda: {TRAIN: [], HOLDOUT: []})
     outputs: Counter[str] = field(default_factory=Counter)
     severities: Counter[str] = field(default_factory=Counter)
@@ -41,6 +45,7 @@ class Survey:
     tag_sets: set[int] = field(default_factory=set)
     chat_keys: set[str] = field(default_factory=set)
     rows_with_spans: int = 0
+    rewritten: int = 0
 
     @property
     def row_count(self) -> int:
@@ -57,7 +62,8 @@ class Survey:
         """Count a row."""
         self.judges.update(decision.judges)
         self.tag_sets |= decision.tag_sets
-        if decision.verdict == reading.REJECTED:
+        self.rewritten += decision.is_rewritten
+        if decision.verdict != reading.ACCEPTED:
             self.severities[decision.severity] += 1
             self.rows_with_spans += bool(decision.spans)
             self.constraint_rows.update(decision.constraints)
@@ -67,10 +73,13 @@ class Survey:
 
 
 def survey(dataset: DatasetVersion, options: Options, *, on_progress: Progress) -> Survey:
-    """Decide on every judged output of the campaign, without reading its text."""
-    made, builder = Survey(), builders.FORMATS[dataset.format]
+    """Decide on every judged output of the campaign, reading no text but that of corrected outputs for pairs."""
+    builder = builders.FORMATS[dataset.format]
+    made = Survey(is_paired=corrections.CORRECTED in builder.VERDICTS)
     for chunk in reading.candidates(dataset):
-        decided = reading.decisions(dataset, options, [each.output_id for each in chunk])
+        decided = reading.decisions(
+            dataset, options, [each.output_id for each in chunk], has_corrections=made.is_paired
+        )
         rows = [each for each in chunk if decided[each.output_id].verdict in builder.VERDICTS]
         for decision in decided.values():
             made.outputs[decision.verdict] += 1
@@ -92,7 +101,7 @@ def write(dataset: DatasetVersion, options: Options, folder: Path, found: Survey
             continue
         with writing.SplitWriter(folder, name, schema) as writer:
             for ids in _chunks(order.arrange(places)):
-                decided = reading.decisions(dataset, options, ids)
+                decided = reading.decisions(dataset, options, ids, has_corrections=found.is_paired)
                 words = reading.texts(ids, chat_keys=found.message_keys)
                 for output_id in ids:
                     writer.add(builder.row(words[output_id], decided[output_id]))
@@ -118,6 +127,7 @@ def facts(dataset: DatasetVersion, options: Options, found: Survey) -> dict[str,
         "tag_sets": sorted(found.tag_sets),
         "last_judgment_id": dataset.last_judgment_id,
         "consensus": consensus.RULE,
+        **({"corrections": corrections.RULE} if found.is_paired else {}),
         "prompts": "text" if found.message_keys is None else "messages",
         "counts": counts(found),
         "warnings": warnings(dataset, found),
@@ -145,7 +155,9 @@ def counts(found: Survey) -> dict[str, Any]:
             "too_few_judgments": found.outputs[reading.TOO_FEW],
             "rejected_outside_the_set": found.outputs[reading.OUTSIDE],
             "nothing_wrong": found.outputs[reading.ACCEPTED] - in_rows[reading.ACCEPTED],
+            **({name: found.outputs[name] for name in corrections.LEFT_OUT} if found.is_paired else {}),
         },
+        **({"rewritten": found.rewritten} if found.is_paired else {}),
     }
 
 
@@ -157,6 +169,14 @@ def warnings(dataset: DatasetVersion, found: Survey) -> list[str]:
         said.append("No accepted rows: KTO trains on rejections only, with its reference point at zero.")
     if not told["rejected"]:
         said.append("No rejected rows: nothing in here says what to avoid.")
+    if found.rewritten:
+        said.append(
+            f"In {found.rewritten:,} rows a correction of the whole output replaces all of it: look whether those are "
+            "whole answers."
+        )
+    uncorrected = sum(told["left_out"].get(name, 0) for name in corrections.LEFT_OUT)
+    if uncorrected:
+        said.append(f"{uncorrected:,} rejected outputs give no pair: not all that is wrong with them is corrected.")
     names = ", ".join(str(User.Kind(kind).label) for kind in kinds)
     if len(kinds) > 1:
         said.append(f"Judgments of several kinds of annotator are together in here: {names}.")

@@ -16,6 +16,7 @@ class DatasetVersion(models.Model):
     class Format(models.TextChoices):
         KTO = "kto", "KTO"
         D2O = "d2o", "D2O"
+        PAIRS = "pairs", "pairs"
 
     class State(models.TextChoices):
         REQUESTED = "requested", "requested"

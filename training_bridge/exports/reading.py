@@ -18,6 +18,7 @@ from typing import Any
 from django.db import connection
 
 from annotate.quality import consensus
+from training_bridge.exports import corrections
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.exports.options import Options
 from training_bridge.formats.rows import PromptValue, SpanRow
@@ -42,11 +43,12 @@ class Candidate:
 
 @dataclass(slots=True)
 class Decision:
-    """What an output is to a dataset. `verdict` is a consensus verdict, OUTSIDE or TOO_FEW.
+    """What an output is to a dataset. `verdict` is a consensus verdict, OUTSIDE or TOO_FEW; where corrections are asked
+    for, a rejected one's is corrections.CORRECTED, with the text in `chosen`, or one of corrections.LEFT_OUT.
 
     `constraints` are ids of set entries; `critiques` are what annotators wrote about the violations that these come
     from, each text once, the first made first. `judges` counts the judgments behind it by the annotator's kind,
-    `left_out` those of the kinds that do not count.
+    `left_out` those of the kinds that do not count. `is_rewritten`: `chosen` is a correction of the whole output.
     """
 
     verdict: str
@@ -57,6 +59,8 @@ class Decision:
     judges: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
+    chosen: str = ""
+    is_rewritten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +115,50 @@ ORDER BY o.id LIMIT %(chunk)s
 """
 
 
-def decisions(dataset: DatasetVersion, options: Options, output_ids: Sequence[int]) -> dict[int, Decision]:
-    """Return what each of the outputs is to this dataset. Two queries."""
-    return {output_id: _decided(votes, options) for output_id, votes in _votes(dataset, options, output_ids).items()}
+def decisions(
+    dataset: DatasetVersion, options: Options, output_ids: Sequence[int], *, has_corrections: bool = False
+) -> dict[int, Decision]:
+    """Return what each of the outputs is to this dataset. Two queries, and one for `has_corrections`."""
+    votes = _votes(dataset, options, output_ids)
+    agreed = {output_id: consensus.verdict(each.votes) for output_id, each in votes.items()}
+    found = {output_id: _decided(each, agreed[output_id], options) for output_id, each in votes.items()}
+    if has_corrections:
+        rejected = [output_id for output_id, decision in found.items() if decision.verdict == REJECTED]
+        fixes, words = _fixes(
+            [mark.violation_id for each in rejected for vote in votes[each].votes for mark in vote.marks]
+        )
+        for each in rejected:
+            made = corrections.of(votes=votes[each].votes, agreed=agreed[each], fixes=fixes)
+            _correct(found[each], made, words.get(each, ""))
+    return found
+
+
+def _fixes(violation_ids: Sequence[int]) -> tuple[dict[int, corrections.Fix], dict[int, str]]:
+    """The corrections of these violations, less those that change nothing, and the texts of the corrected outputs."""
+    fixes: dict[int, corrections.Fix] = {}
+    words: dict[int, str] = {}
+    for violation_id, scope, correction, start, end, output_id, text in _rows(_CORRECTIONS, ids=list(violation_ids)):
+        words[output_id] = text
+        if correction != text[start:end]:
+            fixes[violation_id] = corrections.Fix(text=correction, is_whole=scope == "whole")
+    return fixes, words
+
+
+_CORRECTIONS = """
+SELECT v.id, v.scope, v.correction, v.start, v."end", o.id, o.text
+FROM judgments_violation v JOIN judgments_judgment j ON j.id = v.judgment_id JOIN intake_output o ON o.id = j.output_id
+WHERE v.id = ANY(%(ids)s) AND v.correction <> ''
+"""
+
+
+def _correct(decision: Decision, made: corrections.Corrected, text: str) -> None:
+    decision.verdict, decision.is_rewritten = made.state, made.is_whole
+    if made.state == corrections.CORRECTED:
+        decision.chosen = corrections.apply(text, made.edits)
+        if decision.chosen == text:
+            decision.verdict = corrections.CHANGES_NOTHING
+        elif not decision.chosen.strip():
+            decision.verdict = corrections.LEAVES_NOTHING
 
 
 def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int]) -> dict[int, Votes]:
@@ -173,8 +218,7 @@ WHERE v.judgment_id = ANY(%(judgments)s) ORDER BY v.id
 """
 
 
-def _decided(votes: Votes, options: Options) -> Decision:
-    agreed = consensus.verdict(votes.votes)
+def _decided(votes: Votes, agreed: consensus.Consensus, options: Options) -> Decision:
     made = Decision(verdict=agreed.verdict, judges=votes.judges, left_out=votes.left_out, tag_sets=votes.tag_sets)
     if agreed.decided < options.min_judgments:
         made.verdict = TOO_FEW

@@ -54,3 +54,30 @@ def test_fgrlhf_dev_from_import_to_both_datasets(settings: Any, tmp_path: Path) 
         field = "completion" if format == "kto" else "rejected"
         assert all(0 <= span["start"] < span["end"] <= len(row[field]) for row in written for span in row["spans"])
         assert built.manifest["counts"]["rejected_with_spans"] == 464
+
+
+def test_lamp_from_import_to_pairs(settings: Any, tmp_path: Path) -> None:
+    """Every span has an edit, but those that only take words out say so by an empty one, which is none here."""
+    settings.DATASETS = tmp_path
+    admin = factories.user()
+    campaign = factories.campaign("lamp", by=admin)
+    batch = intake_actions.create_batch(
+        campaign=campaign,
+        source="file",
+        name="lamp",
+        path=str(DATA / "lamp.jsonl.gz"),
+        by=admin,
+        now=NOW,
+        make_tags=True,
+    )
+    imports.run(batch_id=batch.pk, clock=lambda: NOW)
+    constraint_actions.regroup(campaign_id=campaign.pk, now=NOW)
+    for each in Constraint.objects.living().filter(campaign=campaign):
+        constraint_actions.accept(constraint=each, by=admin, now=NOW)
+    chosen = constraint_actions.approve(campaign=campaign, by=admin, now=NOW)
+    made = actions.request(campaign=campaign, constraint_set=chosen, format="pairs", by=admin, now=NOW)
+    built = actions.build(dataset_id=made.pk, clock=lambda: NOW)
+    counts = built.manifest["counts"]
+    assert (counts["judged_outputs"], counts["rows"]) == (186, 61)
+    assert (counts["left_out"]["corrected_in_part"], counts["left_out"]["corrections_contradict"]) == (120, 5)
+    assert all(row["chosen"] != row["rejected"] for row in rows.read_jsonl(Path(built.folder) / "train.jsonl"))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from training_bridge.exports.builders import d2o, kto
+from training_bridge.exports.builders import d2o, kto, pairs
 from training_bridge.exports.reading import Decision, Text
 
 
@@ -24,4 +24,4 @@ class Builder(Protocol):
     def row(self, text: Text, decision: Decision) -> Any: ...
 
 
-FORMATS: dict[str, Builder] = {"kto": kto, "d2o": d2o}
+FORMATS: dict[str, Builder] = {"kto": kto, "d2o": d2o, "pairs": pairs}

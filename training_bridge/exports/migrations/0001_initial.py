@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('version', models.PositiveIntegerField()),
-                ('format', models.CharField(choices=[('kto', 'KTO'), ('d2o', 'D2O')], max_length=10)),
+                ('format', models.CharField(choices=[('kto', 'KTO'), ('d2o', 'D2O'), ('pairs', 'pairs')], max_length=10)),
                 ('options', models.JSONField(default=dict)),
                 ('state', models.CharField(choices=[('requested', 'requested'), ('building', 'building'), ('ready', 'ready'), ('failed', 'failed')], default='requested', max_length=10)),
                 ('reason', models.TextField(blank=True)),
