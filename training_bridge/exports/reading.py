@@ -238,9 +238,9 @@ def _mark(made: Decision, agreed: consensus.Consensus, votes: Votes) -> None:
     made.severity = max((tag.severity for tag in kept), key=consensus.SEVERITIES.index, default="")
     for tag in kept:
         for span in tag.spans:
-            inside = Counter(entries[each] for each in span.violation_ids if each in entries)
-            if inside:
-                entry = min(inside, key=lambda each: (-inside[each], each))
+            named = Counter(entries[each] for each in span.violation_ids if each in entries)
+            if named:
+                entry = min(named, key=lambda each: (-named[each], each))
                 made.spans.append(
                     SpanRow(start=span.start, end=span.end, tag=tag.tag, severity=span.severity, constraint=entry)
                 )

@@ -1,7 +1,8 @@
 """The rows of a dataset version: one JSON object a line, standard library only.
 
-Spans are half-open `[start, end)` code-point offsets into `completion` (KTO) or `rejected` (D2O). Extra columns are
-ignored by TRL, so a KTO file is also a TRL unpaired-preference dataset as it stands.
+Spans are half-open `[start, end)` code-point offsets into `completion` (KTO) or `rejected` (D2O, pairs). Extra columns
+are ignored by TRL, so a KTO file is also a TRL unpaired-preference dataset as it stands, and a pairs file a preference
+dataset.
 """
 
 from __future__ import annotations
@@ -48,6 +49,19 @@ class D2ORow(TypedDict):
 
     id: str
     prompt: PromptValue
+    rejected: str
+    spans: list[SpanRow]
+    constraints: list[int]
+    severity: str
+    model: NotRequired[str]
+
+
+class PairRow(TypedDict):
+    """A rejected completion, and `chosen`: the same with the corrections of all its violations. The two differ."""
+
+    id: str
+    prompt: PromptValue
+    chosen: str
     rejected: str
     spans: list[SpanRow]
     constraints: list[int]
