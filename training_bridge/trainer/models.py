@@ -119,17 +119,22 @@ def fresh(*, asked: spec.RunSpec) -> Policy:
 
 def load(*, asked: spec.RunSpec) -> Policy:
     """Load base (with its adapter merged in), for sampling or for training. Dropout is off. Raises Refused."""
-    base = asked.base
-    _check_weights(base.location)
-    words = tokenizer(base.location)
-    model = _pretrained(base.location)
-    _check_vocabulary(model, words, base.location)
-    if base.adapter:
-        model = _merged(model, base.adapter)
+    location = asked.base.location
+    _check_weights(location)
+    words = tokenizer(location)
+    model = weights_of(base=asked.base)
+    _check_vocabulary(model, words, location)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
     return _placed(model, words, asked.hyperparameters)
+
+
+def weights_of(*, base: spec.Base) -> Any:
+    """The base's model with its adapter merged in, float32, in the CPU's memory. Raises Refused."""
+    _check_weights(base.location)
+    model = _pretrained(base.location)
+    return _merged(model, base.adapter) if base.adapter else model
 
 
 def for_training(*, asked: spec.RunSpec) -> Policy:
@@ -141,13 +146,16 @@ def for_training(*, asked: spec.RunSpec) -> Policy:
 
 def trained(*, job: job.Job) -> Policy:
     """Load what an earlier launch of this run folder finished training, to sample from it. Raises Refused."""
+    return load(asked=dataclasses.replace(job.spec, base=result_of(job=job)))
+
+
+def result_of(*, job: job.Job) -> spec.Base:
+    """The weights in checkpoint/, with the base that they belong to where they are an adapter."""
     facts = manifest.read(job.folder.checkpoint) or {}
     here = str(job.folder.checkpoint)
     if facts.get("kind") == "adapter":
-        base = spec.Base(location=job.spec.base.location, adapter=here)
-    else:
-        base = spec.Base(location=here)
-    return load(asked=dataclasses.replace(job.spec, base=base))
+        return spec.Base(location=job.spec.base.location, adapter=here)
+    return spec.Base(location=here)
 
 
 def with_lora(policy: Policy, *, settings: spec.Hyperparameters) -> Policy:
