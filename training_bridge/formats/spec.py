@@ -31,6 +31,8 @@ ROW_WEIGHTS = ("none", "column", "constraints")
 DTYPES = ("float32", "bfloat16")
 SCHEDULES = ("linear", "constant")
 LONG_ROWS = ("refuse", "drop", "truncate_left")
+# What draws completions. vLLM is an optional extra of the trainer, for GPUs.
+ENGINES = ("transformers", "vllm")
 
 
 class BadSpec(ValueError):
@@ -73,6 +75,10 @@ class Hyperparameters:
     * `retain_weight` times the mean negative log-likelihood of the anchors (D2O) or accepted rows (all others) is
       added.
     * `gamma` is SimNPO's margin.
+    * `anchor_constraints` (D2O): while the anchors are sampled, the model is told the spec's `constraints` in its
+      system message (before a plain text); they are scored and trained without. `anchor_refresh`: after every so many
+      steps they are sampled again, from the policy as it stands; 0 keeps those of the starting model. `anchor_engine`
+      draws them.
     * `stop_below`: when the watched answers (accepted rows, or D2O's anchors) have lost more than this many nats per
       token, training stops and hands back the weights of the look before; 0 goes on whatever they lose.
     * `probe_every`: the watched answers are looked at after every so many steps, and after the last; 0 is a tenth of
@@ -116,6 +122,9 @@ class Hyperparameters:
     anchor_temperature: float = 0.8
     anchor_top_p: float = 0.9
     anchor_max_new_tokens: int = 256
+    anchor_constraints: bool = False
+    anchor_refresh: int = 0
+    anchor_engine: str = "transformers"
     rollouts: int = 8
     rollout_max_new_tokens: int = 256
     right_weight: float = 0.1
@@ -131,7 +140,7 @@ class Sampling:
     """Completions to draw from the new checkpoint for every prompt of data/prompts.jsonl.
 
     `temperature` 0 is greedy; otherwise tokens are drawn from the `top_p` nucleus. Same seed, same prompts, same batch
-    size on a CPU: same outputs.
+    size on a CPU: same outputs. `batch_size` is for the engine `transformers`; vLLM makes its own batches.
     """
 
     per_prompt: int = 1
@@ -140,13 +149,15 @@ class Sampling:
     max_new_tokens: int = 256
     batch_size: int = 32
     seed: int = 0
+    engine: str = "transformers"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """One run. `checkpoint_name` is what the outputs' `model` field will say; their ids begin with it.
 
-    `checks` say what is right for the on-policy methods; formats/checks/declared.py reads them.
+    `checks` say what is right for the on-policy methods; formats/checks/declared.py reads them. `constraints` are the
+    statements that D2O's model is told while it samples anchors, where `anchor_constraints` asks for it.
     """
 
     method: str
@@ -155,6 +166,7 @@ class RunSpec:
     hyperparameters: Hyperparameters = field(default_factory=Hyperparameters)
     sampling: Sampling | None = None
     checks: tuple[dict[str, Any], ...] = ()
+    constraints: tuple[str, ...] = ()
     run_id: int | None = None
 
     def to_json(self) -> str:
@@ -186,6 +198,7 @@ class RunSpec:
         asked = values.get("sampling")
         values["sampling"] = None if asked is None else sampling(asked)
         values["checks"] = checks(values.get("checks") or [])
+        values["constraints"] = _statements(values.get("constraints") or [])
         return _build(cls, values, "spec")
 
 
@@ -197,6 +210,7 @@ def hyperparameters(values: dict[str, Any]) -> Hyperparameters:
     _check_choice(built.lr_schedule, SCHEDULES, "hyperparameters.lr_schedule")
     _check_choice(built.long_rows, LONG_ROWS, "hyperparameters.long_rows")
     _check_choice(built.row_weights, ROW_WEIGHTS, "hyperparameters.row_weights")
+    _check_choice(built.anchor_engine, ENGINES, "hyperparameters.anchor_engine")
     return built
 
 
@@ -204,6 +218,7 @@ def sampling(values: dict[str, Any]) -> Sampling:
     """Check a dictionary of sampling settings against the known names, types and ranges. Raises BadSpec."""
     built = _build(Sampling, values, "sampling")
     _check_ranges(built, SAMPLING_RANGES, "sampling")
+    _check_choice(built.engine, ENGINES, "sampling.engine")
     return built
 
 
@@ -246,6 +261,7 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "anchor_temperature": (0, None),
     "anchor_top_p": (1e-6, 1),
     "anchor_max_new_tokens": (1, None),
+    "anchor_refresh": (0, None),
     "rollouts": (1, None),
     "rollout_max_new_tokens": (1, None),
     "right_weight": (0, None),
@@ -293,6 +309,12 @@ def _check_type(value: Any, type_name: str, place: str) -> None:
         return
     if not isinstance(value, wanted) or (isinstance(value, bool) and type_name != "bool"):
         raise BadSpec(f"{place} is {value!r}; expected {type_name}")
+
+
+def _statements(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each.strip() for each in value):
+        raise BadSpec(f"constraints is {value!r}; expected a list of sentences")
+    return tuple(value)
 
 
 def _check_choice(value: Any, choices: tuple[str, ...], place: str) -> None:
