@@ -22,11 +22,15 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """`ended` is False when max_new_tokens cut it off; `tokens` counts without the end-of-text."""
+    """`ended` is False when max_new_tokens cut it off; `tokens` counts without the end-of-text.
+
+    `ids` are the tokens as they were drawn, with the end-of-text where it ended: `text` encoded again need not give them.
+    """
 
     text: str
     ended: bool
     tokens: int
+    ids: list[int]
 
 
 class _Stopper(transformers.StoppingCriteria):
@@ -112,7 +116,8 @@ class _only:  # noqa: N801 - reads as a verb in `with`
 def _completion(tokenizer: Any, prompt: list[int], ids: list[int], ends: list[int]) -> Completion:
     cut = next((place for place, token in enumerate(ids) if token in ends), None)
     kept = ids if cut is None else ids[:cut]
-    return Completion(text=_text(tokenizer, prompt, kept), ended=cut is not None, tokens=len(kept))
+    drawn = ids if cut is None else ids[: cut + 1]
+    return Completion(text=_text(tokenizer, prompt, kept), ended=cut is not None, tokens=len(kept), ids=drawn)
 
 
 def _text(tokenizer: Any, prompt: list[int], ids: list[int]) -> str:
