@@ -82,8 +82,12 @@ def _listed(folder: Path, manifest: dict[str, Any]) -> list[tuple[str, str]]:
 def write_atomically(path: Path, text: str) -> None:
     """Replace `path` so that a reader sees the old text or the new one, also after a power cut."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise

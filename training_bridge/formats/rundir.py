@@ -9,6 +9,7 @@
     anchors.jsonl           D2O: what the reference said, sampled once
     steps/                  resumable states, a folder each, renamed into place when whole; what the guard kept
     checkpoint/             the result, renamed into place when whole; its manifest.json lists every file
+    failed-batch/           the rows of a step whose loss was no number (rows.jsonl) and its figures (step.json)
     outputs.jsonl           sampled outputs as canonical import records, renamed into place when whole
     stdout.log stderr.log   the launcher's redirections
     cancel                  its presence asks the trainer to stop
@@ -19,6 +20,8 @@ launched again goes on where it stopped. Beside the run folders lies `reference-
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import math
 import os
@@ -94,6 +97,10 @@ class RunDir:
         return self.path / "checkpoint.unfinished"
 
     @property
+    def failed_batch(self) -> Path:
+        return self.path / "failed-batch"
+
+    @property
     def outputs(self) -> Path:
         return self.path / "outputs.jsonl"
 
@@ -133,14 +140,18 @@ class RunDir:
     def append_event(self, event: dict[str, Any]) -> None:
         """Append one JSON line. A torn earlier line is closed first, so it can never swallow this one.
 
-        NaN and infinity become null: browsers cannot read them.
+        Writers take turns: the next launch may write while a killed one is still dying in the middle of a line. NaN
+        and infinity become null: browsers cannot read them.
         """
-        line = json.dumps(_finite(event), allow_nan=False) + "\n"
-        with self.events.open("ab+") as file:
-            if file.tell() > 0:
+        line = (json.dumps(_finite(event), allow_nan=False) + "\n").encode()
+        with self.events.open("ab+", buffering=0) as file:
+            with contextlib.suppress(OSError):  # some network file systems know no locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else "\n" + line
-            file.write(line.encode())
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            while line:
+                line = line[file.write(line) :]
 
     def read_events(self) -> Iterator[dict[str, Any]]:
         """Yield the events in order; a torn line is passed over."""

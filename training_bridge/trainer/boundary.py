@@ -9,11 +9,12 @@ import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from training_bridge.formats import rundir, spec
-from training_bridge.trainer import errors, job, reporting
+from training_bridge.trainer import errors, exhaustion, job, reporting
 
 STOPPED = "Cancelled: the run was asked to stop. Steps saved so far are kept; launching it again continues from there."
 
@@ -37,27 +38,39 @@ def run(*, folder: Path) -> int:
     if not folder.is_dir():
         sys.stderr.write(f"{folder} is not a folder\n")
         return 1
+    try:
+        return _run(place)
+    except OSError as error:
+        # No status can be written: the reason goes where the launcher's log may still take it.
+        sys.stderr.write(f"{reason_of(error, phase='writing status.json')}\n")
+        return 1
+
+
+def _run(place: rundir.RunDir) -> int:
+    """Raises OSError where status.json cannot be written, and nothing else."""
     with reporting.Reporter(place) as reporter:
         _listen_for_sigterm(reporter)
+        asked = None
         try:
-            _work(place, reporter)
+            asked = place.read_spec()
+            _work(job.Job(folder=place, spec=asked, reporter=reporter))
         except errors.Cancelled:
             reporter.finish("cancelled", STOPPED)
             return 1
         except Exception as error:  # noqa: BLE001 - the one process boundary: logged with its traceback, then told
             traceback.print_exc()
-            reporter.finish("failed", reason_of(error, phase=reporter.phase_name))
+            reason = reason_of(error, phase=reporter.phase_name, asked=asked)
+            reporter.finish("failed", reason)
             return 1
         reporter.finish("succeeded")
         return 0
 
 
-def _work(place: rundir.RunDir, reporter: reporting.Reporter) -> None:
-    asked = place.read_spec()
-    reporter.phase("starting")
+def _work(work: job.Job) -> None:
+    work.reporter.phase("starting")
     _set_environment()
     recipes = importlib.import_module("training_bridge.trainer.recipes")
-    recipes.RECIPES[asked.method](job.Job(folder=place, spec=asked, reporter=reporter))
+    recipes.RECIPES[work.spec.method](work)
 
 
 def _set_environment() -> None:
@@ -78,33 +91,33 @@ def _listen_for_sigterm(reporter: reporting.Reporter) -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def reason_of(error: Exception, *, phase: str) -> str:
-    """Say in one or two sentences what went wrong and what to do."""
+def reason_of(error: Exception, *, phase: str, asked: spec.RunSpec | None = None) -> str:
+    """Say in one or two sentences what went wrong and what to do. `asked` is None where the spec cannot be read."""
+    if any(is_disk_full(each) for each in _causes(error)):
+        return f"The disk is full (while {phase}). Free space and launch the run again; nothing half-written is kept."
+    if any(exhaustion.is_out_of_memory(each) for each in _causes(error)):
+        return exhaustion.advice(error, phase=phase, asked=asked)
     if isinstance(error, spec.BadSpec):
         return f"The run's settings cannot be used: {error}."
     if isinstance(error, errors.Refused):
         return str(error)
-    if is_disk_full(error):
-        return f"The disk is full (while {phase}). Free space and launch the run again; nothing half-written is kept."
-    if is_out_of_memory(error):
-        return (
-            f"Out of memory while {phase}. Lower batch_size or max_length (gradient_accumulation keeps the rows per "
-            "step), use lora_rank instead of full weights, or dtype bfloat16 on a GPU."
-        )
     first_line = (str(error).strip().splitlines() or [""])[0]
     return (
         f"An unexpected error while {phase}: {type(error).__name__}: {first_line}. The full traceback is in stderr.log."
     )
 
 
-def is_disk_full(error: Exception) -> bool:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised from: a library's, or our own sentence about it."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Also where a quota, or the largest size a file may have, was reached."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
     # safetensors reports the operating system's error as text.
-    return "No space left on device" in str(error) or "Disk quota exceeded" in str(error)
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    return any(each in str(error) for each in ("No space left on device", "Disk quota exceeded", "File too large"))

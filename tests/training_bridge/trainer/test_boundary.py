@@ -14,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from training_bridge.formats import rundir
+from training_bridge.formats import rundir, spec
 from training_bridge.trainer import boundary, errors, loop, reporting
 
 Make = Callable[..., rundir.RunDir]
@@ -27,6 +27,11 @@ def without(base: Path, folder: Path, *names: str) -> Path:
     for name in names:
         (folder / name).unlink()
     return folder
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
 
 
 def refusal(launch: Launch, place: rundir.RunDir) -> str:
@@ -160,9 +165,20 @@ def test_run_stops_when_the_loss_is_no_number(make: Make, launch: Launch, monkey
 @pytest.mark.parametrize(
     ("error", "says"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Lower batch_size or max_length"),
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB."),
+            "(2.50 GiB more were wanted). Lower",
+        ),
         (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), "Out of memory"),
-        (MemoryError(), "Out of memory while training"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), "Out of memory"),
+        (RuntimeError("unable to mmap 4096 bytes from file <a>: Cannot allocate memory (12)"), "Out of memory"),
+        (OSError(12, "Cannot allocate memory"), "Out of memory"),
+        (MemoryError(), "Out of memory while training. Lower"),
+        (OSError(122, "Disk quota exceeded"), "The disk is full (while training)"),
+        (OSError(27, "File too large"), "The disk is full (while training)"),
+        (caused(errors.Refused("The base could not be loaded."), OSError(28, "full")), "The disk is full"),
+        (caused(errors.Refused("The base could not be loaded."), MemoryError()), "Out of memory"),
+        (caused(errors.Refused("The base could not be loaded."), OSError(2, "gone")), "The base could not be loaded."),
         (OSError(28, "No space left on device"), "The disk is full (while training)"),
         (RuntimeError("Error while serializing: I/O error: No space left on device (os error 28)"), "disk is full"),
         (errors.Refused("No."), "No."),
@@ -171,7 +187,65 @@ def test_run_stops_when_the_loss_is_no_number(make: Make, launch: Launch, monkey
     ],
 )
 def test_reason_of_names_what_to_do(error: Exception, says: str) -> None:
-    assert says in boundary.reason_of(error, phase="training")
+    assert says in boundary.reason_of(error, phase="training", asked=asked_for())
+
+
+@pytest.mark.parametrize(
+    ("phase", "numbers", "says"),
+    [
+        (
+            "training",
+            {"batch_size": 16, "gradient_accumulation": 2, "max_length": 2048},
+            "Lower batch_size (16; raise gradient_accumulation from 2 to keep the rows of a step) or "
+            "max_length (2048), "
+            "train an adapter (lora_rank 8 or 16) instead of all weights, or use dtype bfloat16 on a GPU.",
+        ),
+        (
+            "reference",
+            {"batch_size": 1, "lora_rank": 64, "dtype": "bfloat16"},
+            "Lower max_length (as long as the base reads) or lora_rank (64).",
+        ),
+        ("sampling", {}, "Lower the sampling's batch_size (32) or max_new_tokens (99)"),
+        (
+            "anchors",
+            {"anchor_max_new_tokens": 300},
+            "Lower anchor_max_new_tokens (300) or max_prompt_length (none is set).",
+        ),
+        (
+            "loading",
+            {"dtype": "bfloat16"},
+            "The base alone needs more than there is: take a smaller one, or a larger machine.",
+        ),
+    ],
+)
+def test_out_of_memory_says_what_to_lower_by_the_runs_own_numbers(
+    phase: str, numbers: dict[str, Any], says: str
+) -> None:
+    assert says in boundary.reason_of(MemoryError(), phase=phase, asked=asked_for(**numbers))
+
+
+def asked_for(**settings: Any) -> spec.RunSpec:
+    base = spec.Base(location="base")
+    return spec.RunSpec(
+        method="kto",
+        base=base,
+        checkpoint_name="new",
+        hyperparameters=spec.hyperparameters(settings),
+        sampling=spec.Sampling(max_new_tokens=99),
+    )
+
+
+def test_a_status_that_cannot_be_written_is_told_in_the_log(
+    make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    place = make(method="kto", rows=[ROW])
+    monkeypatch.setattr(rundir.RunDir, "write_status", full)
+    assert boundary.run(folder=place.path) == 1
+    assert "The disk is full" in capsys.readouterr().err
+    assert "heartbeat" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_heartbeat_goes_on_while_the_main_thread_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
