@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,7 +68,7 @@ def test_append_event_survives_a_torn_line(tmp_path: Path) -> None:
 def test_a_file_torn_at_any_byte_loses_no_later_line(tmp_path: Path) -> None:
     """Cut anywhere, then written on: what was whole before the cut and what came after it is read, and nothing else."""
     place = rundir.RunDir(path=tmp_path)
-    before = [{"kind": "step", "step": 1, "said": '{"}\n🙂'}, {"kind": "end"}]
+    before: list[dict[str, Any]] = [{"kind": "step", "step": 1, "said": '{"}\n🙂'}, {"kind": "end"}]
     for event in before:
         place.append_event(event)
     written = place.events.read_bytes()
@@ -99,6 +101,19 @@ def test_two_writers_at_once_lose_no_line(tmp_path: Path) -> None:
     events = list(rundir.RunDir(path=tmp_path).read_events())
     for name in ("old", "new"):
         assert [event["step"] for event in events if event["who"] == name] == list(range(300))
+
+
+def test_a_writer_waits_for_one_in_the_middle_of_a_line(tmp_path: Path) -> None:
+    place = rundir.RunDir(path=tmp_path)
+    with place.events.open("ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        writer = threading.Thread(target=place.append_event, args=[{"kind": "after"}])
+        writer.start()
+        file.write(b'{"kind": "torn", ')
+        writer.join(timeout=0.2)
+        assert writer.is_alive()
+    writer.join()
+    assert list(place.read_events()) == [{"kind": "after"}]
 
 
 def test_a_writer_that_is_killed_takes_no_line_of_the_other_with_it(tmp_path: Path) -> None:

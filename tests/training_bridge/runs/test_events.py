@@ -22,7 +22,7 @@ def read_on(run: models.Run, after: int) -> tuple[list[dict[str, Any]], int]:
 def test_a_reader_of_a_torn_file_gets_every_later_line_once(tmp_path: Path) -> None:
     run = models.Run(folder=str(tmp_path))
     place = rundir.RunDir(path=tmp_path)
-    before = [{"kind": "step", "step": 1, "said": '{"}\n\U0001f642'}, {"kind": "saved"}]
+    before: list[dict[str, Any]] = [{"kind": "step", "step": 1, "said": '{"}\n\U0001f642'}, {"kind": "saved"}]
     for event in before:
         place.append_event(event)
     written = place.events.read_bytes()
