@@ -24,7 +24,7 @@ class Settings:
 class Completion:
     """`ended` is False when max_new_tokens cut it off; `tokens` counts without the end-of-text.
 
-    `ids` are the tokens as they were drawn, with the end-of-text where it ended: `text` encoded again need not give them.
+    `ids` are the tokens as they were drawn, with the end-of-text where it ended; `text` encoded again may give others.
     """
 
     text: str
