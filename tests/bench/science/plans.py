@@ -1,0 +1,130 @@
+"""Which cells are run, and with what settings. Every method takes STEPS steps of ROWS rows unless it says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.bench.science import cells
+
+Results = Mapping[str, Mapping[str, Any]]
+
+STEPS, ROWS = 60, 16
+SEEDS = (1, 2, 3, 4, 5)
+TUNED_ON = (1, 2)
+RATES = (5e-5, 2e-4, 8e-4)
+MASK_RATES = (5e-6, 2e-5, 1e-4, 3e-4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A method as it is compared: what a reader calls it, and what its spec says beside the rate."""
+
+    name: str
+    method: str
+    is_rejected_only: bool = False
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+DEFAULTS: tuple[Way, ...] = ()
+WAYS = (
+    Way(name="KTO, both labels", method="kto"),
+    Way(name="KTO, rejected only", method="kto", is_rejected_only=True),
+    Way(name="D2O, K = 4", method="d2o"),
+    Way(name="NPO + retain", method="npo", hyperparameters={"retain_weight": 1.0}),
+    Way(name="SimNPO + retain", method="simnpo", hyperparameters={"retain_weight": 1.0, "beta": 2.5}),
+    Way(name="unlikelihood + retain", method="unlikelihood", hyperparameters={"retain_weight": 1.0}),
+    Way(name="gradient ascent", method="gradient_ascent"),
+    Way(name="SFT on accepted", method="sft"),
+)
+# Their answers are drawn anew in every step, four to a prompt, and judged by the demo's truth. A right answer counts
+# nothing, a tenth of a wrong one, and a thousand times as much, which leaves the right ones alone to speak.
+FRESH = {"rollouts": 4}
+ON_POLICY = (
+    Way(name="NSR", method="nsr", hyperparameters=FRESH),
+    Way(name="W-REINFORCE", method="w_reinforce", hyperparameters={**FRESH, "right_weight": 0.1}),
+    Way(name="positive-only, on-policy", method="w_reinforce", hyperparameters={**FRESH, "right_weight": 1000.0}),
+)
+MASKED = (
+    Way(name="D2O", method="d2o"),
+    Way(name="NPO", method="npo"),
+    Way(name="KTO, rejected only", method="kto", is_rejected_only=True),
+)
+
+
+def base(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
+    """The bases as they are."""
+    for seed in seeds:
+        yield cells.Cell(world=world, seed=seed, label="base", has_tries=True)
+
+
+def tuning(world: str, seeds: Sequence[int], *, ways: Sequence[Way]) -> Iterator[cells.Cell]:
+    """Every method at every rate, on two seeds: its rate is chosen by problems that are in no table."""
+    for seed in [each for each in seeds if each in TUNED_ON]:
+        for way in ways:
+            for rate in RATES:
+                yield cell(world, seed, way, rate=rate)
+
+
+def masks(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
+    """Marked spans against whole answers, without a retain term or a guard."""
+    for seed in seeds:
+        for way in MASKED:
+            for rate in MASK_RATES:
+                for is_masked in (True, False):
+                    yield cell(world, seed, way, rate=rate, part="spans" if is_masked else "whole", span_mask=is_masked)
+
+
+def compared(world: str, seeds: Sequence[int], results: Results, *, ways: Sequence[Way]) -> Iterator[cells.Cell]:
+    """Every method at its chosen rate, on every seed; where the greedy answer is not always right, with TRIES draws."""
+    for seed in seeds:
+        for way in ways:
+            rate = chosen_rate(world, way, results)
+            if rate is not None:
+                yield compared_cell(world, seed, way, rate=rate)
+
+
+def compared_cell(world: str, seed: int, way: Way, *, rate: float) -> cells.Cell:
+    return cell(world, seed, way, rate=rate, has_tries=world == "hard")
+
+
+def chosen_rate(world: str, way: Way, results: Results) -> float | None:
+    """The rate with the largest mean clean share on the problems set aside for this; None before all are tuned."""
+    means = {}
+    for rate in RATES:
+        found = [results.get(cell(world, seed, way, rate=rate).key) for seed in TUNED_ON]
+        if any(each is None for each in found):
+            return None
+        means[rate] = sum(each.get("chosen", 0.0) for each in found if each) / len(found)
+    return max(means, key=means.__getitem__)
+
+
+def guarded(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
+    """Every method with its defaults, and with ten times the default rate, where the guard has something to do."""
+    for seed in seeds:
+        for way in DEFAULTS:
+            for times in (1, 10):
+                rate = way.hyperparameters["learning_rate"] * times
+                yield cell(world, seed, way, rate=rate, part="default" if times == 1 else "ten times the default")
+
+
+def cell(
+    world: str, seed: int, way: Way, *, rate: float, part: str = "", has_tries: bool = False, **more: Any
+) -> cells.Cell:
+    name = f"{way.name} {part}".strip()
+    return cells.Cell(
+        world=world,
+        seed=seed,
+        label=f"{name} @{rate:g}" + (" tries" if has_tries else ""),
+        method=way.method,
+        is_rejected_only=way.is_rejected_only,
+        has_tries=has_tries,
+        hyperparameters={
+            "max_steps": STEPS,
+            "batch_size": ROWS,
+            **way.hyperparameters,
+            "learning_rate": rate,
+            **more,
+        },
+    )
