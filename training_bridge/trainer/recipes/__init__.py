@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from training_bridge.trainer import job
-from training_bridge.trainer.recipes import d2o, gradient_ascent, kto, npo, pretrain, sample, sft, simnpo, unlikelihood
+from training_bridge.trainer.recipes import (
+    d2o,
+    gradient_ascent,
+    kto,
+    npo,
+    nsr,
+    pretrain,
+    sample,
+    sft,
+    simnpo,
+    unlikelihood,
+    w_reinforce,
+)
 
 RECIPES: dict[str, Callable[[job.Job], None]] = {
     "d2o": d2o.run,
     "gradient_ascent": gradient_ascent.run,
     "kto": kto.run,
     "npo": npo.run,
+    "nsr": nsr.run,
     "pretrain": pretrain.run,
     "sample": sample.run,
     "sft": sft.run,
     "simnpo": simnpo.run,
     "unlikelihood": unlikelihood.run,
+    "w_reinforce": w_reinforce.run,
 }
