@@ -6,9 +6,8 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
-import torch
 
-from training_bridge.trainer import errors, job, models, probe
+from training_bridge.trainer import errors, job, models, parallel, probe
 
 
 def of(*, job: job.Job, watched: probe.Probe | None) -> Guard | None:
@@ -44,16 +43,15 @@ class Guard:
 
     def restore(self, policy: models.Policy) -> int:
         """Put the kept weights into the policy; return the step they are of."""
-        kept = safetensors.torch.load_file(self._file)
-        with torch.no_grad():
-            for name, parameter in policy.trainable().items():
-                parameter.copy_(kept[name])
+        policy.restore(safetensors.torch.load_file(self._file))
         with safetensors.safe_open(self._file, framework="pt") as opened:
             return int(opened.metadata()["step"])
 
     def _keep(self, policy: models.Policy, *, step: int) -> None:
+        weights = policy.weights()
+        if not parallel.is_first():
+            return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self._file.with_suffix(".unfinished")
-        weights = {name: each.detach().cpu().contiguous() for name, each in policy.trainable().items()}
         safetensors.torch.save_file(weights, unfinished, metadata={"step": str(step)})
         unfinished.replace(self._file)

@@ -1,13 +1,8 @@
-"""The training loop: batches, accumulation, clipping, schedule, events, saved states.
-
-Why it is ours and not transformers.Trainer: docs/decisions/.
-"""
+"""What training is to a recipe: rows, a loss, and the number of the step whose weights it gets back."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +10,7 @@ import torch
 from torch import Tensor
 
 from training_bridge.formats import spec
-from training_bridge.trainer import errors, guard, job, models, order, probe, reporting, steps
+from training_bridge.trainer import errors, guard, job, models, order, parallel, probe, steps
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -36,10 +31,11 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True)
 class Step(Generic[R]):
-    """One optimizer step (`number` from 0) and all its rows."""
+    """One optimizer step (`number` from 0): all its rows, and `own`, those of this process (all, when it is alone)."""
 
     number: int
     rows: Sequence[R]
+    own: Sequence[R]
     _found: dict[str, Any] = field(default_factory=dict)
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
@@ -48,6 +44,74 @@ class Step(Generic[R]):
             self._found[name] = compute()
         found: T = self._found[name]
         return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batches(Generic[R]):
+    """The micro-batches of the steps from `first` (0 is the first of all), each with its step."""
+
+    rows: Sequence[R]
+    order: order.Order
+    settings: spec.Hyperparameters
+    first: int
+
+    def rate(self, taken: int) -> float:
+        """What the learning rate is multiplied by when so many of these steps are taken."""
+        return rate_factor(self.settings, step=self.first + taken)
+
+    def __len__(self) -> int:
+        return self.settings.max_steps * self.settings.gradient_accumulation
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        per_step = self.settings.gradient_accumulation
+        for number in range(self.first, self.settings.max_steps):
+            indices = range(number * per_step, (number + 1) * per_step)
+            whole = [[self.rows[each] for each in self.order.batch(index)] for index in indices]
+            own = [batch[parallel.rank() :: parallel.count()] for batch in whole]
+            step = Step(
+                number=number,
+                rows=[row for batch in whole for row in batch],
+                own=[row for batch in own for row in batch],
+            )
+            for batch in own:
+                yield {"rows": batch, "step": step}
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """What happens after each step: looks at the watched answers, the guard, saved states, progress."""
+
+    job: job.Job
+    policy: models.Policy
+    states: steps.States
+    watched: probe.Probe | None
+    kept: int | None = None
+    keeper: guard.Guard | None = None
+
+    def begin(self) -> None:
+        self.keeper = guard.of(job=self.job, watched=self.watched)
+        if self.watched is not None:
+            self.watched.begin(self.policy)
+        if self.keeper is not None:
+            self.keeper.begin(self.policy)
+
+    def after(self, step: int, optimizer: torch.optim.Optimizer) -> bool:
+        """Say whether training may go on after step `step` (from 1). Raises Cancelled."""
+        reporter, settings = self.job.reporter, self.job.settings
+        change = self.watched.look(self.policy, step=step, reporter=reporter) if self.watched is not None else None
+        if (
+            self.keeper is not None
+            and change is not None
+            and not self.keeper.holds(self.policy, step=step, change=change)
+        ):
+            self.kept = self.keeper.restore(self.policy)
+            reporter.event("stopped", step=step, change=change, kept=self.kept)
+            return False
+        if settings.save_every and step % settings.save_every == 0 and step < settings.max_steps:
+            self.states.save(step=step, policy=self.policy, optimizer=optimizer)
+            reporter.event("saved", step=step)
+        reporter.progress(step)
+        return True
 
 
 def train(
@@ -63,107 +127,42 @@ def train(
 
     Returns the step whose weights the policy has at the end: an earlier one where the guard stopped it.
     """
+    from training_bridge.trainer import engine  # seconds, which a run that only samples need not pay
+
     settings = job.settings
-    optimizer = torch.optim.AdamW(
-        list(policy.trainable().values()), lr=0.0, weight_decay=settings.weight_decay, betas=(0.9, 0.999), fused=True
-    )
     states = steps.States(folder=job.folder.steps, fingerprint=steps.fingerprint_of(job.folder.spec))
     batches = order.Order(count=len(rows), batch_size=settings.batch_size, seed=settings.seed, lengths=lengths)
-    torch.manual_seed(settings.seed)
-    keeper = guard.of(job=job, watched=watched)
-    if watched is not None:
-        watched.begin(policy)
-    if keeper is not None:
-        keeper.begin(policy)
-    done = states.resume(policy=policy, optimizer=optimizer)
+    if batches.batch_size % parallel.count():
+        raise errors.Refused(
+            f"A batch of {batches.batch_size} rows cannot be divided evenly between {parallel.count()} processes. "
+            "Choose a batch_size that is a multiple of their number."
+        )
+    watch = Watch(job=job, policy=policy, states=states, watched=watched)
+    watch.begin()
+    done = states.newest_step()
     job.reporter.phase("training", total_steps=settings.max_steps, step=done)
-    if policy.head.problem:
-        job.reporter.event("whole_logits", reason=policy.head.problem)
     if done:
         job.reporter.event("resumed", step=done)
-    policy.model.train()
-    for step in range(done, settings.max_steps):
-        taken = [[rows[each] for each in batches.batch(index)] for index in _micro_batches(settings, step)]
-        _step(job, step, optimizer, taken, loss)
-        change = watched.look(policy, step=step + 1, reporter=job.reporter) if watched is not None else None
-        if keeper is not None and change is not None and not keeper.holds(policy, step=step + 1, change=change):
-            policy.model.eval()
-            kept = keeper.restore(policy)
-            job.reporter.event("stopped", step=step + 1, change=change, kept=kept)
-            return kept
-        if settings.save_every and (step + 1) % settings.save_every == 0 and step + 1 < settings.max_steps:
-            states.save(step=step + 1, policy=policy, optimizer=optimizer)
-            job.reporter.event("saved", step=step + 1)
-        job.reporter.progress(step + 1)
+    engine.Engine(
+        job=job,
+        policy=policy,
+        batches=Batches(rows=rows, order=batches, settings=settings, first=done),
+        loss=loss,
+        states=states,
+        after=watch.after,
+    ).run()
     policy.model.eval()
-    return settings.max_steps
+    return settings.max_steps if watch.kept is None else watch.kept
 
 
-def _micro_batches(settings: spec.Hyperparameters, step: int) -> range:
-    return range(step * settings.gradient_accumulation, (step + 1) * settings.gradient_accumulation)
-
-
-def _step(
-    job: job.Job,
-    number: int,
-    optimizer: torch.optim.Optimizer,
-    batches: list[list[R]],
-    loss: Callable[[list[R], Step[R]], Loss],
-) -> None:
-    """One optimizer step: the sum of its micro-batches' shares, one event."""
-    started = time.perf_counter()
-    settings = job.settings
-    rate = learning_rate(settings, step=number)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    step = Step(number=number, rows=[row for batch in batches for row in batch])
-    total, tokens = 0.0, 0
-    parts: dict[str, float] = {}
-    for batch in batches:
-        found = loss(batch, step)
-        torch.autograd.backward(found.value)
-        total += found.value.item()
-        tokens += found.tokens
-        for name, value in found.parts.items():
-            parts[name] = parts.get(name, 0.0) + value.item()
-    norm = torch.nn.utils.clip_grad_norm_(
-        [each for group in optimizer.param_groups for each in group["params"]], settings.max_grad_norm or math.inf
-    ).item()
-    _check_finite(total, norm, step=number + 1, rate=rate)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    job.reporter.event(
-        "step",
-        step=number + 1,
-        loss=total,
-        **parts,
-        grad_norm=norm,
-        learning_rate=rate,
-        tokens=tokens,
-        tokens_per_second=round(tokens / max(time.perf_counter() - started, 1e-9), 1),
-        memory_mib=reporting.memory_mib(),
-    )
-
-
-def learning_rate(settings: spec.Hyperparameters, *, step: int) -> float:
-    """The rate of step `step` (from 0).
+def rate_factor(settings: spec.Hyperparameters, *, step: int) -> float:
+    """What the learning rate is multiplied by in step `step` (from 0).
 
     Warm-up rises linearly over `warmup_steps` (its first step is not 0). Then `constant` stays, and `linear` falls so
     that the step after the last one would be 0.
     """
     if step < settings.warmup_steps:
-        return settings.learning_rate * (step + 1) / settings.warmup_steps
+        return (step + 1) / settings.warmup_steps
     if settings.lr_schedule == "constant":
-        return settings.learning_rate
-    remaining = (settings.max_steps - step) / max(1, settings.max_steps - settings.warmup_steps)
-    return settings.learning_rate * remaining
-
-
-def _check_finite(total: float, norm: float, *, step: int, rate: float) -> None:
-    if math.isfinite(total) and math.isfinite(norm):
-        return
-    what = "loss" if not math.isfinite(total) else "gradient"
-    raise errors.Refused(
-        f"The {what} is not a number at step {step} (learning rate {rate:.2g}): training diverged. "
-        "Lower learning_rate, add warmup_steps, or use dtype float32."
-    )
+        return 1.0
+    return max(0.0, (settings.max_steps - step) / max(1, settings.max_steps - settings.warmup_steps))

@@ -16,7 +16,7 @@ import transformers
 from torch import Tensor
 
 from training_bridge.formats import manifest, spec
-from training_bridge.trainer import errors, heads, job
+from training_bridge.trainer import errors, heads, job, parallel
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -70,6 +70,16 @@ class Policy:
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
         return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+
+    def weights(self) -> dict[str, Tensor]:
+        """What is trained, whole and on the CPU. Several processes must all ask at once."""
+        return {name: parallel.whole(each) for name, each in self.trainable().items()}
+
+    def restore(self, weights: dict[str, Tensor]) -> None:
+        """Put back what `weights` returned."""
+        with torch.no_grad():
+            for name, parameter in self.trainable().items():
+                parameter.copy_(parallel.divided_as(weights[name], parameter))
 
 
 def tokenizer(location: str) -> Any:

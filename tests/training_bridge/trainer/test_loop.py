@@ -7,8 +7,8 @@ from training_bridge.trainer import loop
 
 
 def rates(**settings: object) -> list[float]:
-    asked = spec.hyperparameters({"learning_rate": 1.0, "max_steps": 6, **settings})
-    return [loop.learning_rate(asked, step=step) for step in range(asked.max_steps)]
+    asked = spec.hyperparameters({"max_steps": 6, **settings})
+    return [loop.rate_factor(asked, step=step) for step in range(asked.max_steps)]
 
 
 def test_learning_rate_falls_linearly_towards_zero() -> None:

@@ -12,7 +12,7 @@ import safetensors.torch
 
 from tests.training_bridge.trainer import toys
 from training_bridge.formats import manifest, rundir
-from training_bridge.trainer import data, job, loop, reporting
+from training_bridge.trainer import data, engine, job, reporting
 from training_bridge.trainer.recipes import kto, unpaired
 
 Make = Callable[..., rundir.RunDir]
@@ -241,19 +241,19 @@ def test_resume_ends_with_the_same_weights(
     asked = {"method": "kto", "rows": kto_rows(), "max_steps": 7, "save_every": 2, "lora_rank": lora_rank}
     whole, cut = make("whole", **asked), make("cut", **asked)
     launch(whole)
-    step = loop._step
-
-    def fail_at_five(*arguments: Any) -> None:
-        if arguments[1] == 5:
-            raise RuntimeError("the power went out")
-        step(*arguments)
-
-    monkeypatch.setattr(loop, "_step", fail_at_five)
+    step = engine.Engine.training_step
+    fails_at(monkeypatch, 5)
     assert launch(cut).state == "failed"
     assert sorted(path.name for path in cut.steps.iterdir()) == ["step-000002", "step-000004"]
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(engine.Engine, "training_step", step)
     assert launch(cut).state == "succeeded"
     assert events(cut, "resumed")[0]["step"] == 4
+    told = [event["loss"] for event in events(cut, "step")]
+    assert (
+        told
+        == [event["loss"] for event in events(whole, "step")][:5]
+        + [event["loss"] for event in events(whole, "step")][4:]
+    )
     assert is_same(whole.checkpoint, cut.checkpoint)
 
 
@@ -261,18 +261,18 @@ def test_cancel_file_stops_between_steps_and_resume_goes_on(
     make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = make(method="kto", rows=kto_rows(), max_steps=6, save_every=2)
-    step = loop._step
+    step = engine.Engine.training_step
 
-    def cancel_at_three(*arguments: Any) -> None:
-        step(*arguments)
-        if arguments[1] == 3:
+    def cancel_at_three(self: Any, model: Any, inputs: Any, *rest: Any) -> Any:
+        if inputs["step"].number == 3:
             place.cancel.touch()
+        return step(self, model, inputs, *rest)
 
-    monkeypatch.setattr(loop, "_step", cancel_at_three)
+    monkeypatch.setattr(engine.Engine, "training_step", cancel_at_three)
     status = launch(place)
     assert status.state == "cancelled"
     assert not place.checkpoint.exists()
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(engine.Engine, "training_step", step)
     assert launch(place).state == "cancelled"
     place.cancel.unlink()
     assert launch(place).state == "succeeded"
@@ -355,6 +355,18 @@ def test_kto_refuses_batches_of_one_row_where_it_measures_a_baseline(make: Make,
     assert launch(rejected).reason == ""
 
 
+def fails_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Step `number` (from 0) is begun and never taken."""
+    step = engine.Engine.training_step
+
+    def failing(self: Any, model: Any, inputs: Any, *rest: Any) -> Any:
+        if inputs["step"].number == number:
+            raise RuntimeError("the power went out")
+        return step(self, model, inputs, *rest)
+
+    monkeypatch.setattr(engine.Engine, "training_step", failing)
+
+
 def falling(**settings: Any) -> dict[str, Any]:
     """Gradient ascent that pulls accepted answers down with it; looked at after every second step."""
     return {
@@ -376,19 +388,13 @@ def test_the_guard_stops_and_hands_back_what_was_before(
     [stopped] = events(place, "stopped")
     assert (stopped["step"], stopped["kept"]) == (10, 8)
     assert manifest.verify(place.checkpoint)["steps"] == 8
-    step = loop._step
-
-    def fail_at_eight(*arguments: Any) -> None:
-        if arguments[1] == 8:
-            raise RuntimeError("the power went out")
-        step(*arguments)
-
-    monkeypatch.setattr(loop, "_step", fail_at_eight)
+    step = engine.Engine.training_step
+    fails_at(monkeypatch, 8)
     cut = make("cut", **falling(save_every=8, stop_below=allowed))
     launch(cut)
     state = weights(cut.steps / "step-000008" / "weights.safetensors")
     assert all(state[name].equal(value) for name, value in weights(place.checkpoint).items())
-    monkeypatch.setattr(loop, "_step", step)
+    monkeypatch.setattr(engine.Engine, "training_step", step)
     assert launch(cut).state == "succeeded"
     assert is_same(cut.checkpoint, place.checkpoint)
 

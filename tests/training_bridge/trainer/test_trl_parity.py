@@ -69,12 +69,12 @@ def test_kto_equals_trl(base: Path, other: Path, tmp_path: Path, asked: JobOf) -
     rows = kto_rows_of(batch)
     score(asked(), policy_of(base), rows)
     policy = policy_of(other)
-    ours = found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows)).value)
+    ours = found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value)
     assert_same(ours, theirs)
-    assert_z_counts(kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows)))
+    assert_z_counts(kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)))
     for off in KTO_OFF:
         assert_differs(
-            found(policy, kto.loss(asked(**{**KTO, **off}), policy, rows, loop.Step(number=0, rows=rows)).value), theirs
+            found(policy, kto.loss(asked(**{**KTO, **off}), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value), theirs
         )
 
 
@@ -90,17 +90,17 @@ def test_kto_with_lora_equals_trl(base: Path, tmp_path: Path, asked: JobOf) -> N
     score(asked(), policy, rows)  # before the adapter moves, as a run does
     move(policy, work.model)
     theirs = found_by(work, batch)
-    ours = found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows)).value)
+    ours = found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value)
     assert all("lora_" in name for name in ours.gradients)
-    assert_z_counts(kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows)))
+    assert_z_counts(kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)))
     assert_same(ours, theirs)
     assert_differs(
-        found(policy, kto.loss(asked(**{**KTO, **KTO_OFF[0]}), policy, rows, loop.Step(number=0, rows=rows)).value),
+        found(policy, kto.loss(asked(**{**KTO, **KTO_OFF[0]}), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value),
         theirs,
     )
     for row in rows:  # the policy as it is now for a reference: then every log-ratio is 0
         row.item.reference = logprobs.of_tokens(policy, logprobs.collate([row.item], device=policy.device))[0].detach()
-    assert_differs(found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows)).value), theirs)
+    assert_differs(found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value), theirs)
 
 
 def test_sums_of_log_probs_equal_trl(base: Path, other: Path, tmp_path: Path) -> None:

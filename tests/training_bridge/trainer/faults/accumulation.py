@@ -21,7 +21,7 @@ def by_micro_batch(loss: RecipeLoss) -> RecipeLoss:
 
     def faulty(*of: Any, **rest: Any) -> loop.Loss:
         *before, rows, step = of
-        return loss(*before, rows, loop.Step(number=step.number, rows=rows), **rest)
+        return loss(*before, rows, loop.Step(number=step.number, rows=rows, own=rows), **rest)
 
     return faulty
 
@@ -31,7 +31,7 @@ def mean_of_means(loss: RecipeLoss) -> RecipeLoss:
 
     def faulty(*of: Any, **rest: Any) -> loop.Loss:
         *before, rows, step = of
-        found = loss(*before, rows, loop.Step(number=step.number, rows=rows), **rest)
+        found = loss(*before, rows, loop.Step(number=step.number, rows=rows, own=rows), **rest)
         share = len(rows) / len(step.rows)
         parts = {name: value * share for name, value in found.parts.items()}
         return dataclasses.replace(found, value=found.value * share, parts=parts)

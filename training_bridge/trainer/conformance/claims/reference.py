@@ -74,6 +74,6 @@ def _loss(asked: job.Job, policy: models.Policy, items: list[data.Encoded]) -> t
         kto.Row(item=item, is_desirable=number % 3 == 0, mismatched=items[number - 1])
         for number, item in enumerate(items)
     ]
-    value = kto.loss(asked, policy, rows, loop.Step(number=0, rows=rows)).value
+    value = kto.loss(asked, policy, rows, loop.Step(number=0, rows=rows, own=rows)).value
     gradients = torch.autograd.grad(value, list(policy.trainable().values()))
     return value.item(), torch.cat([each.reshape(-1) for each in gradients])
