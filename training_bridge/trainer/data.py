@@ -71,6 +71,21 @@ class Counts:
     masked_tokens: int = 0
 
 
+def sequences(value: Any, place: str = "") -> Iterator[tuple[str, Encoded]]:
+    """Every Encoded in a recipe's row, with its place in it ("anchors[2]"); a row that is one itself has none."""
+    if isinstance(value, Encoded):
+        yield place, value
+    elif dataclasses.is_dataclass(value):
+        for each in dataclasses.fields(value):
+            yield from sequences(getattr(value, each.name), f"{place}.{each.name}".lstrip("."))
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from sequences(each, f"{place}[{name!r}]")
+    elif isinstance(value, list | tuple):
+        for number, each in enumerate(value):
+            yield from sequences(each, f"{place}[{number}]")
+
+
 def prompt_text(tokenizer: Any, prompt: rows.PromptValue) -> str:
     """The prompt as one string; chat messages go through the tokenizer's template. Raises Refused without one."""
     if isinstance(prompt, str):

@@ -62,24 +62,9 @@ def save(
     return folder
 
 
-def sequences(value: Any, place: str = "") -> Iterator[tuple[str, data.Encoded]]:
-    """Every Encoded in a row, with its place in it: ("anchors[2]", ...); a row that is one itself has none."""
-    if isinstance(value, data.Encoded):
-        yield place, value
-    elif dataclasses.is_dataclass(value):
-        for each in dataclasses.fields(value):
-            yield from sequences(getattr(value, each.name), f"{place}.{each.name}".lstrip("."))
-    elif isinstance(value, Mapping):
-        for name, each in value.items():
-            yield from sequences(each, f"{place}[{name!r}]")
-    elif isinstance(value, list | tuple):
-        for number, each in enumerate(value):
-            yield from sequences(each, f"{place}[{number}]")
-
-
 def _lines(row: Any, tokenizer: Any) -> Iterator[dict[str, Any]]:
     plain = {} if isinstance(row, data.Encoded) else _plain(row)
-    for place, item in sequences(row):
+    for place, item in data.sequences(row):
         yield {
             **plain,
             "part": place,
