@@ -15,6 +15,7 @@ from annotate import clock, errors
 from annotate.campaigns.models import Campaign
 from frontend import doors, paging, run_settings, visible_text
 from training_bridge.exports.models import DatasetVersion
+from training_bridge.formats import spec
 from training_bridge.runs import actions, folder, models, queries, states
 from worker.tasks import runs as run_tasks
 
@@ -26,7 +27,9 @@ METHODS = (
     ("simnpo", "SimNPO", "as NPO, without a reference: by the mean log-probability of a token"),
     ("unlikelihood", "Unlikelihood", "marked words become unlikely, the other words of the answer likely"),
     ("gradient_ascent", "Gradient ascent", "pushes rejected answers down without bound: to compare with, it collapses"),
-    ("sft", "SFT", "accepted answers alone: what training on rejections is compared with"),
+    ("sft", "SFT", "accepted answers alone, or corrected ones: what training on rejections is compared with"),
+    ("dpo", "DPO", "corrected answers over the rejected ones, against the base; both may fall, so watch the probe"),
+    ("orpo", "ORPO", "corrected answers, and their odds over the rejected ones; no base holds it in place"),
     ("sample", "Sample only", "trains nothing: the base answers prompts, to be judged or compared with"),
 )
 
@@ -150,8 +153,13 @@ def _first_values(request: doors.Request, campaign: Campaign) -> dict[str, str]:
     if version.isascii() and version.isdigit() and len(version) < 9:
         found = found.filter(version=int(version))
     dataset = found.first()
-    method, chosen = (dataset.format, str(dataset.version)) if dataset else ("d2o", "")
+    method, chosen = (_usual(dataset), str(dataset.version)) if dataset else ("d2o", "")
     return {**run_settings.defaults(), "method": method, "base": base, "dataset": chosen}
+
+
+def _usual(dataset: DatasetVersion) -> str:
+    """The first method whose usual rows the dataset has."""
+    return next(method for method, formats in spec.ROWS.items() if formats[0] == dataset.format)
 
 
 def _base(campaign: Campaign, typed: str) -> models.Checkpoint:

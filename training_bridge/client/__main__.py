@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
     dataset = verbs.add_parser("dataset", help="request a dataset version, wait for it and download it")
     dataset.add_argument("campaign")
-    dataset.add_argument("format", choices=["kto", "d2o"])
+    dataset.add_argument("format", choices=spec.FORMATS)
     dataset.add_argument("--into", type=Path, default=Path())
     dataset.set_defaults(do=_dataset)
 

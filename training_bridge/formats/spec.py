@@ -14,16 +14,19 @@ from training_bridge.formats.checks import declared
 
 T = TypeVar("T")
 
-# What each method's rows are: the format of the dataset version that it trains on.
+# What each method's rows are: the formats of the dataset versions that it may train on, its usual one first.
 ROWS = {
-    "kto": "kto",
-    "d2o": "d2o",
-    "npo": "kto",
-    "simnpo": "kto",
-    "gradient_ascent": "kto",
-    "unlikelihood": "kto",
-    "sft": "kto",
+    "kto": ("kto",),
+    "d2o": ("d2o",),
+    "npo": ("kto",),
+    "simnpo": ("kto",),
+    "gradient_ascent": ("kto",),
+    "unlikelihood": ("kto",),
+    "sft": ("kto", "pairs"),
+    "dpo": ("pairs",),
+    "orpo": ("pairs",),
 }
+FORMATS = tuple(dict.fromkeys(each for formats in ROWS.values() for each in formats))
 # These draw their answers themselves: they train on prompts, without a dataset version, and judge by `checks`.
 ON_POLICY = ("nsr", "w_reinforce")
 METHODS = (*ROWS, *ON_POLICY, "pretrain", "sample")

@@ -207,10 +207,11 @@ def _check_parts(*, campaign: Campaign, method: str, base: models.Checkpoint, da
     if dataset.state != DatasetVersion.State.READY:
         raise CannotRequest(f"Dataset v{dataset.version} is {dataset.state}, not ready yet.", field="dataset")
     wanted = spec.ROWS[method]
-    if dataset.format != wanted:
+    if dataset.format not in wanted:
+        labels = " or ".join(DatasetVersion.Format(each).label for each in wanted)
         raise CannotRequest(
             f"Dataset v{dataset.version} is in {dataset.get_format_display()} format; "
-            f"{models.Method(method).label} trains on {DatasetVersion.Format(wanted).label} rows.",
+            f"{models.Method(method).label} trains on {labels} rows.",
             field="dataset",
         )
 

@@ -17,6 +17,8 @@ class Method(models.TextChoices):
     UNLIKELIHOOD = "unlikelihood", "unlikelihood"
     GRADIENT_ASCENT = "gradient_ascent", "gradient ascent"
     SFT = "sft", "SFT"
+    DPO = "dpo", "DPO"
+    ORPO = "orpo", "ORPO"
     SAMPLE = "sample", "sample only"
 
 

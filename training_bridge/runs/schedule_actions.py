@@ -200,7 +200,7 @@ def _decide(schedule: models.Schedule, firing: models.ScheduleFiring, *, now: da
                 firing.dataset = export_actions.request(
                     campaign=schedule.campaign,
                     constraint_set=constraint_actions.renew(campaign=schedule.campaign, by=by, now=now),
-                    format=spec.ROWS[schedule.method],
+                    format=spec.ROWS[schedule.method][0],
                     by=schedule.created_by,
                     now=now,
                 )

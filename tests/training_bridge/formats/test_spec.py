@@ -28,7 +28,7 @@ def test_from_dict_knows_every_method(method: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
-        ({"method": "dpo"}, "method is 'dpo'"),
+        ({"method": "ppo"}, "method is 'ppo'"),
         ({"method": None}, "method is None"),
         ({"base": None}, "base is missing"),
         ({"base": {}}, "base: location missing"),

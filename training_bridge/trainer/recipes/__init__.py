@@ -7,10 +7,12 @@ from collections.abc import Callable
 from training_bridge.trainer import job
 from training_bridge.trainer.recipes import (
     d2o,
+    dpo,
     gradient_ascent,
     kto,
     npo,
     nsr,
+    orpo,
     pretrain,
     sample,
     sft,
@@ -21,10 +23,12 @@ from training_bridge.trainer.recipes import (
 
 RECIPES: dict[str, Callable[[job.Job], None]] = {
     "d2o": d2o.run,
+    "dpo": dpo.run,
     "gradient_ascent": gradient_ascent.run,
     "kto": kto.run,
     "npo": npo.run,
     "nsr": nsr.run,
+    "orpo": orpo.run,
     "pretrain": pretrain.run,
     "sample": sample.run,
     "sft": sft.run,

@@ -1,4 +1,7 @@
-"""SFT on accepted answers alone: what training on rejections is compared with. The loss is in losses/sft.py."""
+"""SFT on good answers alone, what training on rejections is compared with. The loss is in losses/sft.py.
+
+The good answers are the accepted rows of a KTO dataset, or the corrected ones of a dataset of pairs.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,17 @@ import torch
 
 from training_bridge.trainer import errors, job, logprobs, loop, models, probe, sampling, saving
 from training_bridge.trainer.losses import sft
-from training_bridge.trainer.recipes import unpaired
+from training_bridge.trainer.recipes import paired, unpaired
 
 
 def run(job: job.Job) -> None:
-    """Load the base, lower the negative log-likelihood of accepted rows, save, sample."""
+    """Load the base, lower the negative log-likelihood of the good answers, save, sample."""
     if job.folder.is_checkpoint_complete():
         sampling.run_trained(job=job)
         return
     job.reporter.phase("loading")
     policy = models.for_training(asked=job.spec)
-    rows = [row for row in unpaired.read(job=job, policy=policy) if row.is_accepted]
-    if not rows:
-        raise errors.Refused("sft learns from accepted answers, and no row of this dataset is accepted.")
+    rows = read(job=job, policy=policy)
 
     taken = loop.train(
         job=job,
@@ -30,6 +31,16 @@ def run(job: job.Job) -> None:
     )
     saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
+
+
+def read(*, job: job.Job, policy: models.Policy) -> list[unpaired.Row]:
+    """The good answers of a dataset of either format, in order. Raises Refused where there is none."""
+    if paired.is_first_row_a_pair(job=job):
+        return paired.chosen_alone(job=job, policy=policy)
+    rows = [row for row in unpaired.read(job=job, policy=policy) if row.is_accepted]
+    if not rows:
+        raise errors.Refused("sft learns from accepted answers, and no row of this dataset is accepted.")
+    return rows
 
 
 def loss(policy: models.Policy, rows: list[unpaired.Row], step: loop.Step[unpaired.Row]) -> loop.Loss:
