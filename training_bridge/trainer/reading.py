@@ -38,6 +38,9 @@ def problem_of(row: dict[str, Any], *, text: str) -> str:
     for span in spans:
         if not _is_span(span, len(answer)):
             return f"the span {span!r} does not lie inside the {len(answer)} characters of {text}"
+    critiques = row.get("critiques") or []
+    if not isinstance(critiques, list) or not all(isinstance(each, str) for each in critiques):
+        return "critiques must be a list of texts"
     return ""
 
 

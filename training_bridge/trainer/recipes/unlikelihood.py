@@ -12,6 +12,7 @@ from training_bridge.trainer.recipes import unpaired
 
 def run(job: job.Job) -> None:
     """Unlikelihood on rejected rows; accepted ones are the retain set."""
+    unpaired.refuse_means(job=job)
     unpaired.run(job=job, rejection=rejection, has_reference=False)
 
 

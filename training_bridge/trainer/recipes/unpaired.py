@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -28,12 +29,16 @@ from training_bridge.trainer import (
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """An answer that people rejected or accepted, and what its loss is multiplied by."""
+    """An answer that people rejected or accepted, and what its loss is multiplied by.
+
+    `critiques` are what they wrote about a rejected one, `prompt_key` is the prompt as JSON.
+    """
 
     item: data.Encoded
     is_accepted: bool
     weight: float = 1.0
     prompt_key: str = ""
+    critiques: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class Tokens:
         return ((self.logprobs - self.references) * self.mask).sum(1)
 
 
+AnyRow = TypeVar("AnyRow", bound=Row)
 Rejection = Callable[[Tokens, spec.Hyperparameters], Tensor]
 
 
@@ -96,32 +102,58 @@ def loss(
 
     Both are means over the step's rows of their kind, so accepted rows never dilute what rejected ones say.
     """
-    accepted_count = sum(row.is_accepted for row in step.rows)
-    rejected_count = len(step.rows) - accepted_count
     items = [row.item for row in rows]
     batch = logprobs.collate(items, device=policy.device)
     found = logprobs.of_tokens(policy, batch)
-    nll = -found.sum(1) / batch.real.sum(1)
-    weights = torch.tensor([row.weight for row in rows], device=policy.device)
-    is_accepted = torch.tensor([row.is_accepted for row in rows], device=policy.device)
-    bad = ~is_accepted
-    value, parts = found.sum() * 0, {}
+    bad = torch.tensor([not row.is_accepted for row in rows], device=policy.device)
+    kept, parts = likelihoods(found, batch.real, rows, step)
+    value = settings.retain_weight * kept
     if bad.any():
         rejected = [row.item for row in rows if not row.is_accepted]
         stored = logprobs.references(rejected, like=found[bad]) if has_reference else None
         tokens = Tokens(logprobs=found[bad], references=stored, mask=batch.mask[bad], real=batch.real[bad])
-        value = value + (weights[bad] * rejection(tokens, settings)).sum() / rejected_count
-        parts["nll_rejected"] = nll[bad].detach().sum() / rejected_count
-    if is_accepted.any():
-        kept = (weights[is_accepted] * nll[is_accepted]).sum() / accepted_count
-        parts["nll_accepted"] = kept.detach()
-        if settings.retain_weight:
-            value = value + settings.retain_weight * kept
+        weights = torch.tensor([row.weight for row in rows if not row.is_accepted], device=policy.device)
+        value = value + (weights * rejection(tokens, settings)).sum() / count(step, is_accepted=False)
     return loop.Loss(value=value, parts=parts, tokens=sum(len(item.ids) for item in items))
 
 
-def read(*, job: job.Job, policy: models.Policy) -> list[Row]:
-    """The rows of a KTO dataset that can be used, in order. Raises Refused."""
+def likelihoods(
+    found: Tensor, real: Tensor, rows: Sequence[AnyRow], step: loop.Step[AnyRow]
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Of log-probs (B, C) the share of the accepted rows' mean weighted NLL per token, and the parts that say how
+    likely the step's rejected and accepted answers are.
+    """
+    nll = -found.sum(1) / real.sum(1)
+    is_accepted = torch.tensor([row.is_accepted for row in rows], device=found.device)
+    kept, parts = found.sum() * 0, {}
+    if not is_accepted.all():
+        parts["nll_rejected"] = nll[~is_accepted].detach().sum() / count(step, is_accepted=False)
+    if is_accepted.any():
+        weights = torch.tensor([row.weight for row in rows if row.is_accepted], device=found.device)
+        kept = (weights * nll[is_accepted]).sum() / count(step, is_accepted=True)
+        parts["nll_accepted"] = kept.detach()
+    return kept, parts
+
+
+def count(step: loop.Step[AnyRow], *, is_accepted: bool) -> int:
+    """How many rows of the step are of this kind."""
+    return sum(row.is_accepted is is_accepted for row in step.rows)
+
+
+def refuse_means(*, job: job.Job) -> None:
+    """For a loss that is a mean over the answer's tokens as it stands. Raises Refused where one is asked for."""
+    if job.settings.length_normalised:
+        raise errors.Refused(
+            f"{job.spec.method} divides every answer's loss by its length as it is, and length_normalised would divide "
+            "it again. Set length_normalised to false."
+        )
+
+
+def read(*, job: job.Job, policy: models.Policy, has_spans: bool = True) -> list[Row]:
+    """The rows of a KTO dataset that can be used, in order; without `has_spans` as if nobody had marked any.
+
+    Raises Refused.
+    """
     found = reading.train_rows(job=job, text="completion")
     for number, row in enumerate(found, start=1):
         if not isinstance(row.get("label"), bool):
@@ -130,7 +162,7 @@ def read(*, job: job.Job, policy: models.Policy) -> list[Row]:
         data.Pair(
             prompt=row["prompt"],
             completion=row["completion"],
-            spans=() if row["label"] or not job.settings.span_mask else row.get("spans") or (),
+            spans=() if row["label"] or not (has_spans and job.settings.span_mask) else row.get("spans") or (),
             severity="" if row["label"] else row.get("severity") or "",
         )
         for row in found
@@ -138,7 +170,13 @@ def read(*, job: job.Job, policy: models.Policy) -> list[Row]:
     encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs)
     weights = weighing.of_rows(found, how=job.settings.row_weights)
     return [
-        Row(item=item, is_accepted=row["label"], weight=weight, prompt_key=anchors.key_of(row["prompt"]))
+        Row(
+            item=item,
+            is_accepted=row["label"],
+            weight=weight,
+            prompt_key=anchors.key_of(row["prompt"]),
+            critiques=tuple(row.get("critiques") or ()),
+        )
         for row, item, weight in zip(found, encoded, weights, strict=True)
         if item is not None
     ]
