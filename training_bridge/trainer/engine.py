@@ -18,7 +18,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from training_bridge.trainer import errors, job, models, parallel, reporting, steps
+from training_bridge.trainer import failed_batch, job, models, parallel, speed, steps
 
 if TYPE_CHECKING:
     from training_bridge.trainer import loop
@@ -46,6 +46,7 @@ class Engine(transformers.Trainer):
         self._job, self._policy, self._batches = job, policy, batches
         self._loss, self._states, self._after = loss, states, after
         self._told = Told()
+        self._meter = speed.Meter(policy=policy, devices=parallel.count())
         super().__init__(model=policy.model, args=_arguments(job, policy))
         self.remove_callback(transformers.PrinterCallback)
 
@@ -66,6 +67,7 @@ class Engine(transformers.Trainer):
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Tensor:
         """Add one micro-batch's gradients. FSDP takes the mean over the processes, so a share counts `count` times."""
         model.train()
+        self._told.begin()
         found = self._loss(inputs["rows"], inputs["step"])
         self.accelerator.backward(found.value * parallel.count())
         self._told.add(inputs, found)
@@ -75,8 +77,21 @@ class Engine(transformers.Trainer):
         """The last word before the optimizer moves: nothing that is not a number may reach the weights."""
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)  # type: ignore[no-untyped-call]
         value = float(parallel.whole(norm)) if isinstance(norm, Tensor) else float(norm)
-        self._told.total()
-        _check_finite(self._told.loss, value, step=self.state.global_step + 1, rate=self._get_learning_rate())
+        told = self._told
+        told.total()
+        if not (math.isfinite(told.loss) and math.isfinite(value)):
+            raise failed_batch.refusal(
+                job=self._job,
+                tokenizer=self._policy.tokenizer,
+                step=self.state.global_step + 1,
+                batches=told.batches,
+                facts={
+                    "loss": told.loss,
+                    "parts": told.parts,
+                    "grad_norm": value,
+                    "learning_rate": self._get_learning_rate(),
+                },
+            )
         return value
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -94,8 +109,9 @@ class Engine(transformers.Trainer):
             grad_norm=logs["grad_norm"],
             learning_rate=logs["learning_rate"],
             tokens=told.tokens,
-            tokens_per_second=round(told.tokens / told.seconds(), 1),
-            memory_mib=reporting.memory_mib(),
+            **self._meter.of_step(
+                tokens=told.tokens, seconds=told.seconds(), rows=[row for batch in told.batches for row in batch]
+            ),
         )
         super().log(logs, start_time)
         if not self._after(step, self._made()):
@@ -129,11 +145,17 @@ class Told:
     def __init__(self) -> None:
         self.loss, self.tokens = 0.0, 0
         self.parts: dict[str, float] = {}
-        self._began = time.perf_counter()
+        self.batches: list[Any] = []
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """What lies between two steps (looks at the watched answers, saved states) is no part of either."""
+        self._began = self._began or time.perf_counter()
 
     def add(self, inputs: dict[str, Any], found: loop.Loss) -> None:
         self.loss += found.value.item()
         self.tokens += found.tokens
+        self.batches.append(inputs["rows"])
         self._sum({name: value.item() for name, value in found.parts.items()})
 
     def total(self) -> None:
@@ -181,13 +203,3 @@ def _arguments(job: job.Job, policy: models.Policy) -> transformers.TrainingArgu
     )
     found._n_gpu = min(found.n_gpu, 1)  # DataParallel over every GPU in sight is never meant
     return found
-
-
-def _check_finite(total: float, norm: float, *, step: int, rate: float) -> None:
-    if math.isfinite(total) and math.isfinite(norm):
-        return
-    what = "loss" if not math.isfinite(total) else "gradient"
-    raise errors.Refused(
-        f"The {what} is not a number at step {step} (learning rate {rate:.2g}): training diverged. "
-        "Lower learning_rate, add warmup_steps, or use dtype float32."
-    )

@@ -14,16 +14,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training_bridge.trainer import data, errors, job
+from training_bridge.trainer import data, errors, job, parallel
 
 
 def refusal(
     *, job: job.Job, tokenizer: Any, step: int, batches: Sequence[Sequence[Any]], facts: Mapping[str, Any]
 ) -> errors.Refused:
-    """Save the step (from 1) and say that it diverged. `facts` has loss, grad_norm and learning_rate at least."""
+    """Save the step (from 1) and say that it diverged. `facts` has loss, grad_norm and learning_rate at least.
+
+    `batches` are this process's micro-batches; the first process writes those of all, so all must come here at once.
+    """
+    batches = [batch for theirs in parallel.gather_objects(list(batches)) for batch in theirs]
     what = "gradient" if math.isfinite(facts["loss"]) else "loss"
     try:
-        save(job=job, tokenizer=tokenizer, step=step, batches=batches, facts=facts)
+        if parallel.is_first():
+            save(job=job, tokenizer=tokenizer, step=step, batches=batches, facts=facts)
         where = "Its rows are in failed-batch/rows.jsonl of the run folder."
     except OSError as error:
         where = f"Its rows could not be saved: {error.strerror}."

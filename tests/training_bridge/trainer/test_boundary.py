@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import threading
@@ -16,6 +17,7 @@ import torch
 
 from training_bridge.formats import rundir, spec
 from training_bridge.trainer import boundary, errors, loop, reporting
+from training_bridge.trainer.recipes import pretrain
 
 Make = Callable[..., rundir.RunDir]
 Launch = Callable[[rundir.RunDir], rundir.Status]
@@ -155,11 +157,37 @@ def test_run_refuses_a_device_that_is_not_there(make: Make, launch: Launch) -> N
     assert "may be auto, cpu" in refusal(launch, make("b", method="kto", rows=[ROW], device="abacus"))
 
 
-def test_run_stops_when_the_loss_is_no_number(make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = make(method="pretrain", rows=[ROW] * 4)
-    nan = torch.tensor(float("nan"), requires_grad=True)
-    monkeypatch.setattr("training_bridge.trainer.recipes.pretrain.loss", lambda *_: loop.Loss(value=nan * 1, tokens=1))
-    assert refusal(launch, place).startswith("The loss is not a number at step 1")
+@pytest.mark.parametrize("max_grad_norm", [1.0, 0.0])
+@pytest.mark.parametrize(
+    ("factor", "says"),
+    [(float("nan"), "loss"), (float("inf"), "loss"), (None, "gradient")],
+    ids=["nan", "inf", "gradient"],
+)
+def test_run_stops_when_the_loss_or_gradient_is_no_number_and_saves_the_batch(
+    make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch, factor: float | None, says: str, max_grad_norm: float
+) -> None:
+    place = make(method="pretrain", rows=[ROW] * 6, batch_size=2, gradient_accumulation=2, max_grad_norm=max_grad_norm)
+    of_rows = pretrain.loss
+
+    def faulty(*asked: Any) -> loop.Loss:
+        found = of_rows(*asked)
+        if asked[-1].number < 1:
+            return found
+        # The square root's slope at 0 is infinite, its value is not.
+        value = found.value * factor if factor is not None else found.value + (found.value - found.value).sqrt()
+        return dataclasses.replace(found, value=value)
+
+    monkeypatch.setattr(pretrain, "loss", faulty)
+    reason = refusal(launch, place)
+    assert reason.startswith(f"The {says} is not a number at step 2 (learning rate 0.00075)")
+    assert "failed-batch/rows.jsonl" in reason
+    lines = [json.loads(line) for line in (place.failed_batch / "rows.jsonl").read_text().splitlines()]
+    assert [(each["micro_batch"], each["row"], each["prompt"]) for each in lines] == [
+        (micro, row, ROW["prompt"]) for micro in range(2) for row in range(2)
+    ]
+    facts = json.loads((place.failed_batch / "step.json").read_text())
+    assert facts["step"] == 2
+    assert isinstance(facts["loss"], str) is (says == "loss")
 
 
 @pytest.mark.parametrize(
