@@ -13,34 +13,28 @@ from training_bridge.trainer import chunked, data, models
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Sequences padded together. B rows, L = longest sequence, C = longest completion.
+    """The sequences `items` as B rows of C columns, C the longest completion.
 
-    `ids` (B, L) right-padded; `targets` (B, C) the completion tokens, `places` (B, C) the position whose logits
-    predict each, `mask` (B, C) span weights, `real` (B, C) 1 for completion tokens and 0 for padding.
+    `targets` (B, C) are the completion tokens, `mask` (B, C) their span weights, `real` (B, C) 1 for completion tokens
+    and 0 for padding. How the model is shown them is left to the policy's `packing`.
     """
 
-    ids: Tensor
+    items: Sequence[data.Encoded]
     targets: Tensor
-    places: Tensor
     mask: Tensor
     real: Tensor
 
 
 def collate(items: Sequence[data.Encoded], *, device: torch.device) -> Batch:
-    longest = max(len(item.ids) for item in items)
     width = max(item.length for item in items)
-    ids = torch.tensor([item.ids + [0] * (longest - len(item.ids)) for item in items])
     lengths = torch.tensor([[item.length] for item in items])
-    starts = torch.tensor([[item.prompt_length - 1] for item in items])
-    columns = torch.arange(width)
-    places = (starts + columns).clamp(max=longest - 2)
-    real = (columns < lengths).float()
+    targets = torch.tensor([item.ids[item.prompt_length :] + [0] * (width - item.length) for item in items])
+    real = (torch.arange(width) < lengths).float()
     mask = real
     if any(item.mask is not None for item in items):
         weights = [item.mask or [1.0] * item.length for item in items]
         mask = torch.tensor([each + [0.0] * (width - len(each)) for each in weights])
-    targets = ids.gather(1, places + 1)
-    return Batch(**{name: each.to(device) for name, each in locals().items() if name in Batch.__annotations__})
+    return Batch(items=items, targets=targets.to(device), mask=mask.to(device), real=real.to(device))
 
 
 def of_tokens(policy: models.Policy, batch: Batch) -> Tensor:
@@ -53,34 +47,55 @@ def with_entropy(policy: models.Policy, batch: Batch) -> tuple[Tensor, Tensor]:
     return _scored(policy, batch, has_entropy=True)
 
 
+def spread(policy: models.Policy, items: Sequence[data.Encoded], *, top: int) -> Tensor:
+    """For every completion token, row after row: what `chunked.described` says of it, (3, N); no gradient."""
+    targets = torch.tensor([token for item in items for token in item.ids[item.prompt_length :]], device=policy.device)
+    with torch.no_grad():
+        if policy.head.problem:
+            laid = packing.padded(items, device=policy.device)
+            chosen = policy.logits(laid).flatten(0, 1).index_select(0, laid.where)
+            return chunked.described(chosen.to(torch.promote_types(chosen.dtype, torch.float32)), targets, top=top)
+        laid = policy.packing.layout(items, device=policy.device)
+        hidden = policy.hidden(laid).flatten(0, 1).index_select(0, laid.where)
+        return chunked.spread(hidden=hidden, targets=targets, head=policy.head, dtype=policy.head_dtype, top=top)
+
+
 def _scored(policy: models.Policy, batch: Batch, *, has_entropy: bool) -> tuple[Tensor, Tensor]:
     """The head sees only the positions that predict a completion token; prompts and padding cost it nothing."""
     if policy.head.problem:
         return from_whole_logits(policy, batch, has_entropy=has_entropy)
-    rows, columns = batch.real.nonzero(as_tuple=True)  # first: on a GPU this waits for what was asked before
-    where = rows * batch.ids.shape[1] + batch.places[rows, columns]
-    hidden = policy.hidden(batch.ids)
+    laid = policy.packing.layout(batch.items, device=policy.device)
     found, entropy = chunked.logprobs(
-        hidden=hidden.flatten(0, 1).index_select(0, where),
-        targets=batch.targets[rows, columns],
+        hidden=policy.hidden(laid).flatten(0, 1).index_select(0, laid.where),
+        targets=_flat_targets(batch, device=policy.device),
         head=policy.head,
         dtype=policy.head_dtype,
         has_entropy=has_entropy,
     )
-    empty = found.new_zeros(batch.real.shape)
-    return empty.index_put((rows, columns), found), empty.index_put((rows, columns), entropy)
+    return _in_rows(found, batch), _in_rows(entropy, batch)
 
 
 def from_whole_logits(policy: models.Policy, batch: Batch, *, has_entropy: bool) -> tuple[Tensor, Tensor]:
     """The same from every logit of every position, for a head that is not understood."""
-    logits = policy.logits(batch.ids)
-    chosen = logits.gather(1, batch.places[:, :, None].expand(-1, -1, logits.shape[-1]))
+    laid = policy.packing.layout(batch.items, device=policy.device)
+    chosen = policy.logits(laid).flatten(0, 1).index_select(0, laid.where)
     chosen = chosen.to(torch.promote_types(chosen.dtype, torch.float32))
-    found = chosen.gather(2, batch.targets[:, :, None]).squeeze(2) - chosen.logsumexp(2)
+    targets = _flat_targets(batch, device=policy.device)
+    found = _in_rows(chosen.gather(1, targets[:, None]).squeeze(1) - chosen.logsumexp(1), batch)
     if not has_entropy:
-        return found * batch.real, torch.zeros_like(batch.real)
-    scores = chosen.detach().log_softmax(2)
-    return found * batch.real, -(scores.exp() * scores).sum(2) * batch.real
+        return found, torch.zeros_like(found)
+    scores = chosen.detach().log_softmax(1)
+    return found, _in_rows(-(scores.exp() * scores).sum(1), batch)
+
+
+def _flat_targets(batch: Batch, *, device: torch.device) -> Tensor:
+    """(N,) the completion tokens, row after row. Made on the CPU: a GPU would be waited for."""
+    return torch.tensor([token for item in batch.items for token in item.ids[item.prompt_length :]]).to(device)
+
+
+def _in_rows(found: Tensor, batch: Batch) -> Tensor:
+    """(N,), one number for each completion token, -> (B, C), 0 at padding."""
+    return found.new_zeros(batch.real.shape).masked_scatter(batch.real.bool(), found)
 
 
 def references(items: Sequence[data.Encoded], *, like: Tensor) -> Tensor:

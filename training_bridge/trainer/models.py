@@ -16,7 +16,7 @@ import transformers
 from torch import Tensor
 
 from training_bridge.formats import manifest, spec
-from training_bridge.trainer import errors, heads, job, parallel
+from training_bridge.trainer import attending, errors, heads, job, packing, parallel
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -36,15 +36,17 @@ class Policy:
             return contextlib.nullcontext()
         return torch.autocast(device_type=self.device.type, dtype=self.dtype)
 
-    def logits(self, ids: Tensor) -> Tensor:
-        """(rows, length) token ids, padded on the right -> (rows, length, vocabulary) logits.
-
-        No attention mask is passed: under a causal model what stands on the right cannot reach what is left of it, and
-        without a mask attention takes its fast path. Only positions before the padding may be used.
-        """
+    def logits(self, laid: packing.Layout) -> Tensor:
+        """(lines, length, vocabulary) logits. Behind a row, where it is padded, they mean nothing."""
         with self.autocast():
-            output: Tensor = self.model(input_ids=ids, use_cache=False).logits
+            output: Tensor = self.model(use_cache=False, **attending.arguments(laid)).logits
         return output
+
+    def hidden(self, laid: packing.Layout) -> Tensor:
+        """(lines, length, width): what the head is handed."""
+        with heads.hidden_only(self.head.linear) as kept, self.autocast():
+            self.model(use_cache=False, **attending.arguments(laid))
+        return kept[0]
 
     @functools.cached_property
     def head(self) -> heads.Head:
@@ -54,11 +56,17 @@ class Policy:
             warnings.warn(f"Whole logits are computed, at a cost in memory: {found.problem}.", stacklevel=2)
         return found
 
-    def hidden(self, ids: Tensor) -> Tensor:
-        """(rows, length) token ids, padded on the right -> (rows, length, width): what the head is handed."""
-        with heads.hidden_only(self.head.linear) as kept, self.autocast():
-            self.model(input_ids=ids, use_cache=False)
-        return kept[0]
+    @functools.cached_property
+    def packing(self) -> attending.Packing:
+        """How batches are laid out, tried once; a warning (stderr.log) says where they have to be padded."""
+        if self.head.problem:
+            return attending.Packing(problem="whole logits are computed")
+        found = attending.of(
+            self.model, linear=self.head.linear, device=self.device, dtype=self.dtype, under=self.autocast
+        )
+        if found.problem:
+            warnings.warn(f"Batches are padded, at a cost in time: {found.problem}.", stacklevel=2)
+        return found
 
     @property
     def head_dtype(self) -> torch.dtype:
