@@ -56,6 +56,11 @@ MORE = (
     ),
     Setting("probe_every", "Look at good answers every", "So many steps, and after the last. 0: a tenth of all."),
     Setting("gamma", "Gamma", "Margin; above 0 it pushes on where an answer is already unlikely.", "SimNPO"),
+    Setting("cut_threshold", "Threshold", "A token is wrong that the critique makes so many times as likely.", "CUT"),
+    Setting("cut_alpha", "Weight of wrong tokens", "What a wrong token counts against the others.", "CUT"),
+    Setting(
+        "cut_gamma", "Power of the critique", "Tokens count by their probability under it. 0: all the same.", "CUT"
+    ),
     Setting("minor_weight", "Weight of minor spans", "What a penalised token counts by the severity of its span."),
     Setting("major_weight", "Weight of major spans", "The same for major ones."),
     Setting("critical_weight", "Weight of critical spans", "The same for critical ones."),
@@ -66,6 +71,9 @@ MORE = (
         "column: a row's own; constraints: balanced.",
         options=spec.ROW_WEIGHTS,
     ),
+    Setting("rollouts", "Answers per prompt and step", "Drawn anew in every step.", "NSR, W-REINFORCE"),
+    Setting("rollout_max_new_tokens", "Length of these answers", "Tokens at most.", "NSR, W-REINFORCE"),
+    Setting("right_weight", "Weight of right answers", "Against wrong ones. 0.1 is usual.", "W-REINFORCE"),
     Setting("anchor_temperature", "Anchor temperature", "How freely anchors are drawn.", "D2O"),
     Setting("anchor_top_p", "Anchor top-p", "Nucleus that anchors are drawn from.", "D2O"),
     Setting("anchor_max_new_tokens", "Anchor length", "Tokens at most.", "D2O"),

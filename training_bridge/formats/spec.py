@@ -20,8 +20,10 @@ ROWS = {
     "d2o": ("d2o",),
     "npo": ("kto",),
     "simnpo": ("kto",),
+    "bnf": ("kto",),
     "gradient_ascent": ("kto",),
     "unlikelihood": ("kto",),
+    "cut": ("kto",),
     "sft": ("kto", "pairs"),
     "dpo": ("pairs",),
     "orpo": ("pairs",),
@@ -78,6 +80,8 @@ class Hyperparameters:
     * `retain_weight` times the mean negative log-likelihood of the anchors (D2O) or accepted rows (all others) is
       added.
     * `gamma` is SimNPO's margin.
+    * `cut_threshold`: CUT takes a token for wrong that the critique makes more than so many times as likely. Such a
+      token counts `cut_alpha` times its probability under the critique to the power `cut_gamma`.
     * `anchor_constraints` (D2O): while the anchors are sampled, the model is told the spec's `constraints` in its
       system message (before a plain text); they are scored and trained without. `anchor_refresh`: after every so many
       steps they are sampled again, from the policy as it stands; 0 keeps those of the starting model. `anchor_engine`
@@ -112,6 +116,9 @@ class Hyperparameters:
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
     gamma: float = 0.0
+    cut_threshold: float = 1.1
+    cut_alpha: float = 1.0
+    cut_gamma: float = 1.0
     span_mask: bool = True
     minor_weight: float = 1.0
     major_weight: float = 1.0
@@ -254,6 +261,9 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "desirable_weight": (0, None),
     "undesirable_weight": (0, None),
     "gamma": (None, None),
+    "cut_threshold": (1, None),
+    "cut_alpha": (0, None),
+    "cut_gamma": (0, None),
     "minor_weight": (0, None),
     "major_weight": (0, None),
     "critical_weight": (0, None),

@@ -35,7 +35,7 @@ class Migration(migrations.Migration):
             name='Run',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('method', models.CharField(choices=[('d2o', 'D2O'), ('kto', 'KTO'), ('npo', 'NPO'), ('simnpo', 'SimNPO'), ('unlikelihood', 'unlikelihood'), ('gradient_ascent', 'gradient ascent'), ('sft', 'SFT'), ('dpo', 'DPO'), ('orpo', 'ORPO'), ('sample', 'sample only')], max_length=20)),
+                ('method', models.CharField(choices=[('d2o', 'D2O'), ('kto', 'KTO'), ('npo', 'NPO'), ('simnpo', 'SimNPO'), ('bnf', 'BNF'), ('unlikelihood', 'unlikelihood'), ('cut', 'CUT'), ('gradient_ascent', 'gradient ascent'), ('sft', 'SFT'), ('dpo', 'DPO'), ('orpo', 'ORPO'), ('sample', 'sample only')], max_length=20)),
                 ('hyperparameters', models.JSONField(default=dict)),
                 ('sampling', models.JSONField(default=dict)),
                 ('launcher', models.CharField(default='process', max_length=20)),
@@ -81,7 +81,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(max_length=120)),
-                ('method', models.CharField(choices=[('d2o', 'D2O'), ('kto', 'KTO'), ('npo', 'NPO'), ('simnpo', 'SimNPO'), ('unlikelihood', 'unlikelihood'), ('gradient_ascent', 'gradient ascent'), ('sft', 'SFT'), ('dpo', 'DPO'), ('orpo', 'ORPO')], max_length=20)),
+                ('method', models.CharField(choices=[('d2o', 'D2O'), ('kto', 'KTO'), ('npo', 'NPO'), ('simnpo', 'SimNPO'), ('bnf', 'BNF'), ('unlikelihood', 'unlikelihood'), ('cut', 'CUT'), ('gradient_ascent', 'gradient ascent'), ('sft', 'SFT'), ('dpo', 'DPO'), ('orpo', 'ORPO')], max_length=20)),
                 ('continue_from_latest', models.BooleanField(default=False, help_text="Start from this schedule's last checkpoint.")),
                 ('hyperparameters', models.JSONField(default=dict)),
                 ('sampling', models.JSONField(default=dict)),

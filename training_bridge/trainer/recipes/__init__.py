@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from training_bridge.trainer import job
 from training_bridge.trainer.recipes import (
+    bnf,
+    cut,
     d2o,
     dpo,
     gradient_ascent,
@@ -22,6 +24,8 @@ from training_bridge.trainer.recipes import (
 )
 
 RECIPES: dict[str, Callable[[job.Job], None]] = {
+    "bnf": bnf.run,
+    "cut": cut.run,
     "d2o": d2o.run,
     "dpo": dpo.run,
     "gradient_ascent": gradient_ascent.run,

@@ -149,8 +149,8 @@ def refuse_means(*, job: job.Job) -> None:
         )
 
 
-def read(*, job: job.Job, policy: models.Policy, has_spans: bool = True) -> list[Row]:
-    """The rows of a KTO dataset that can be used, in order; without `has_spans` as if nobody had marked any.
+def read(*, job: job.Job, policy: models.Policy, has_marks: bool = True) -> list[Row]:
+    """The rows of a KTO dataset that can be used, in order; without `has_marks` as if nobody had marked any part.
 
     Raises Refused.
     """
@@ -162,8 +162,8 @@ def read(*, job: job.Job, policy: models.Policy, has_spans: bool = True) -> list
         data.Pair(
             prompt=row["prompt"],
             completion=row["completion"],
-            spans=() if row["label"] or not (has_spans and job.settings.span_mask) else row.get("spans") or (),
-            severity="" if row["label"] else row.get("severity") or "",
+            spans=() if row["label"] or not (has_marks and job.settings.span_mask) else row.get("spans") or (),
+            severity="" if row["label"] or not has_marks else row.get("severity") or "",
         )
         for row in found
     ]
