@@ -51,11 +51,10 @@ def spread(policy: models.Policy, items: Sequence[data.Encoded], *, top: int) ->
     """For every completion token, row after row: what `chunked.described` says of it, (3, N); no gradient."""
     targets = torch.tensor([token for item in items for token in item.ids[item.prompt_length :]], device=policy.device)
     with torch.no_grad():
+        laid = policy.packing.layout(items, device=policy.device)
         if policy.head.problem:
-            laid = packing.padded(items, device=policy.device)
             chosen = policy.logits(laid).flatten(0, 1).index_select(0, laid.where)
             return chunked.described(chosen.to(torch.promote_types(chosen.dtype, torch.float32)), targets, top=top)
-        laid = policy.packing.layout(items, device=policy.device)
         hidden = policy.hidden(laid).flatten(0, 1).index_select(0, laid.where)
         return chunked.spread(hidden=hidden, targets=targets, head=policy.head, dtype=policy.head_dtype, top=top)
 
