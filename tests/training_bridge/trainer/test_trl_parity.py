@@ -18,10 +18,9 @@ import transformers
 from torch import Tensor
 
 from tests.training_bridge.trainer import test_recipes, toys
-from training_bridge.formats import rundir
+from training_bridge.formats import rundir, spec
 from training_bridge.trainer import data, job, logprobs, loop, models, reference
-from training_bridge.trainer.losses import dpo, orpo
-from training_bridge.trainer.recipes import kto
+from training_bridge.trainer.recipes import dpo, kto, orpo, paired
 
 trl = pytest.importorskip("trl")
 datasets = pytest.importorskip("datasets")
@@ -74,7 +73,10 @@ def test_kto_equals_trl(base: Path, other: Path, tmp_path: Path, asked: JobOf) -
     assert_z_counts(kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)))
     for off in KTO_OFF:
         assert_differs(
-            found(policy, kto.loss(asked(**{**KTO, **off}), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value), theirs
+            found(
+                policy, kto.loss(asked(**{**KTO, **off}), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value
+            ),
+            theirs,
         )
 
 
@@ -95,12 +97,17 @@ def test_kto_with_lora_equals_trl(base: Path, tmp_path: Path, asked: JobOf) -> N
     assert_z_counts(kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)))
     assert_same(ours, theirs)
     assert_differs(
-        found(policy, kto.loss(asked(**{**KTO, **KTO_OFF[0]}), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value),
+        found(
+            policy,
+            kto.loss(asked(**{**KTO, **KTO_OFF[0]}), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value,
+        ),
         theirs,
     )
     for row in rows:  # the policy as it is now for a reference: then every log-ratio is 0
         row.item.reference = logprobs.of_tokens(policy, logprobs.collate([row.item], device=policy.device))[0].detach()
-    assert_differs(found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value), theirs)
+    assert_differs(
+        found(policy, kto.loss(asked(**KTO), policy, rows, loop.Step(number=0, rows=rows, own=rows)).value), theirs
+    )
 
 
 def test_sums_of_log_probs_equal_trl(base: Path, other: Path, tmp_path: Path) -> None:
@@ -128,20 +135,29 @@ def test_dpo_equals_trl(base: Path, other: Path, tmp_path: Path, asked: JobOf) -
     batch = first_batch(work)
     theirs = found_by(work, batch)
     items = items_of(batch)
+    rows = pair_rows(items[: len(items) // 2], items[len(items) // 2 :])
+    assert ids_of(rows) == ids_of(paired.read(job=asked(rows=pairs(6)), policy=policy_of(base)))
     reference.attach(job=asked(), policy=policy_of(base), items=items)
     policy = policy_of(other)
 
-    def ours(beta: float) -> Found:
-        chosen, rejected = logprobs.ratios(policy, items)[0].chunk(2)
-        return found(policy, dpo.loss(chosen=chosen, rejected=rejected, beta=beta).mean())
+    def ours(rows: list[paired.Row], beta: float) -> Found:
+        given = spec.Hyperparameters(beta=beta)
+        made = paired.loss(
+            given, policy, rows, loop.Step(number=0, rows=rows, own=rows), preference=dpo.preference, has_reference=True
+        )
+        return found(policy, made.value)
 
-    assert_same(ours(BETA), theirs)
-    assert_differs(ours(BETA * 1.01), theirs)
+    assert_same(ours(rows, BETA), theirs)
+    assert_differs(ours(rows, BETA * 1.01), theirs)
+    assert_differs(ours([paired.Row(chosen=row.rejected, rejected=row.chosen) for row in rows], BETA), theirs)
 
 
 @pytest.mark.filterwarnings("ignore:.*trl.experimental")
-def test_orpo_equals_trl(other: Path, tmp_path: Path) -> None:
-    """TRL's NLL is one mean over all tokens of the batch, prompts too: handed in as each row's share of it."""
+def test_orpo_equals_trl(base: Path, other: Path, tmp_path: Path, asked: JobOf) -> None:
+    """TRL's NLL is one mean over all tokens of the batch, prompts too, where the recipe's is each answer's own mean.
+
+    So the recipe's whole loss is compared after its NLL was taken off and TRL's put in its place.
+    """
     from trl.experimental import orpo as experimental
 
     work = experimental.ORPOTrainer(
@@ -153,21 +169,28 @@ def test_orpo_equals_trl(other: Path, tmp_path: Path) -> None:
     batch = first_batch(work)
     theirs = found_by(work, batch)
     said, refused = orpo_items_of(batch, "chosen"), orpo_items_of(batch, "rejected")
+    rows = pair_rows(said, refused)
+    assert ids_of(rows) == ids_of(paired.read(job=asked(rows=pairs(6)), policy=policy_of(base)))
     whole = [data.Encoded(ids=item.ids, prompt_length=1) for item in said]
-    share = len(whole) / sum(item.length for item in whole)
     policy = policy_of(other)
 
-    def ours(weight: float) -> Found:
-        losses = orpo.loss(
-            chosen=means(policy, said),
-            rejected=means(policy, refused),
-            nll=-sums(policy, whole) * share,
-            weight=weight,
+    def ours(rows: list[paired.Row], beta: float) -> Found:
+        given = spec.Hyperparameters(beta=beta)
+        made = paired.loss(
+            given,
+            policy,
+            rows,
+            loop.Step(number=0, rows=rows, own=rows),
+            preference=orpo.preference,
+            has_reference=False,
         )
-        return found(policy, losses.mean())
+        nll = -sums(policy, whole).sum() / sum(item.length for item in whole)
+        return found(policy, made.value + means(policy, said).mean() + nll)
 
-    assert_same(ours(BETA), theirs)
-    assert_differs(ours(BETA * 1.01), theirs)
+    assert_same(ours(rows, BETA), theirs)
+    assert_differs(ours(rows, BETA * 1.01), theirs)
+    off = [data.Encoded(ids=item.ids, prompt_length=item.prompt_length + 1) for item in refused]
+    assert_differs(ours(pair_rows(said, off), BETA), theirs)
 
 
 def kto_trainer(tmp_path: Path, **given: Any) -> Any:
@@ -243,6 +266,15 @@ def orpo_items_of(batch: dict[str, Tensor], side: str) -> list[data.Encoded]:
         is_prompt = batch[f"{side}_labels"][row][real] == -100
         rows.append(data.Encoded(ids=ids[real].tolist(), prompt_length=int(is_prompt.sum())))
     return rows
+
+
+def pair_rows(chosen: list[data.Encoded], rejected: list[data.Encoded]) -> list[paired.Row]:
+    return [paired.Row(chosen=good, rejected=bad) for good, bad in zip(chosen, rejected, strict=True)]
+
+
+def ids_of(rows: list[paired.Row]) -> set[tuple[int, ...]]:
+    """Every answer's tokens after those of its prompt, and where it begins."""
+    return {(item.prompt_length, *item.ids) for item in paired.answers(rows)}
 
 
 def kto_rows_of(batch: dict[str, Tensor]) -> list[kto.Row]:
