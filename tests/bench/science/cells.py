@@ -65,10 +65,7 @@ def _prepared(cell: Cell, base: bases.Base, folder: Path) -> rundir.RunDir:
     made = rundir.RunDir(path=folder)
     made.data.mkdir(parents=True)
     is_on_policy = cell.method in spec.ON_POLICY
-    if is_on_policy:
-        bases.write_rows(made.prompts, ({"prompt": each.prompt} for each in base.held_in))
-    else:
-        bases.write_rows(made.train_rows, _rows(cell, base))
+    bases.write_rows(made.train_rows, _rows(cell, base))
     settings = {
         "device": "cpu",
         "seed": cell.seed,
@@ -94,6 +91,8 @@ def _prepared(cell: Cell, base: bases.Base, folder: Path) -> rundir.RunDir:
 
 
 def _rows(cell: Cell, base: bases.Base) -> list[dict[str, Any]]:
+    if cell.method in spec.ON_POLICY:
+        return [{"prompt": each.prompt} for each in base.held_in]
     rows = [json.loads(line) for line in base.rows.read_text(encoding="utf-8").splitlines()]
     if "d2o" in spec.ROWS[cell.method]:
         return [{**row, "rejected": row["completion"]} for row in rows if not row["label"]]

@@ -83,7 +83,7 @@ def _masks(told: Told) -> str:
     heads = ["method", "rate", "spans", "whole answers", "spans less whole", "log-prob, spans", "log-prob, whole"]
     lines = []
     for way in plans.MASKED:
-        for rate in plans.MASK_RATES:
+        for rate in sorted(plans.MASK_RATES):
             spans, whole = (plans.cell(told.world, 1, way, rate=rate, part=part).label for part in ("spans", "whole"))
             if not told.rows.get(spans):
                 continue
@@ -110,7 +110,7 @@ def _chosen(told: Told) -> Iterable[tuple[str, str, str]]:
     """(name, rate, label) of the base and every method at its chosen rate."""
     yield "base", "", "base"
     for way in (*plans.WAYS, *plans.ON_POLICY):
-        rate = plans.chosen_rate(told.world, way, told.results)
+        rate = plans.chosen_rate(way, told.results)
         if rate is not None:
             yield way.name, _rate(rate), plans.compared_cell(told.world, 1, way, rate=rate).label
 
