@@ -40,6 +40,7 @@ class RunSerializer(serializers.ModelSerializer[models.Run]):
             "dataset",
             "hyperparameters",
             "sampling",
+            "checks",
             "state",
             "reason",
             "phase",
@@ -57,9 +58,14 @@ class RunSerializer(serializers.ModelSerializer[models.Run]):
 class RunRequestSerializer(serializers.Serializer[Any]):
     method = serializers.ChoiceField(choices=models.TRAINING_METHODS)
     base = serializers.CharField(help_text="A checkpoint's name.")
-    dataset = serializers.IntegerField(help_text="A dataset version.")
+    dataset = serializers.IntegerField(
+        required=False, allow_null=True, help_text="A dataset version; none for nsr and w_reinforce."
+    )
     hyperparameters = serializers.DictField(required=False)
     sampling = serializers.DictField(required=False)
+    checks = serializers.ListField(
+        child=serializers.DictField(), required=False, help_text="What is right, for nsr and w_reinforce."
+    )
 
 
 class RunsView(CampaignView):
@@ -89,7 +95,7 @@ class Runs(RunsView):
 
     @extend_schema(operation_id="runs_start", request=RunRequestSerializer, responses={202: RunSerializer})
     def post(self, request: Request, slug: str) -> Response:
-        """Request a run on a ready dataset version. A worker launches it."""
+        """Request a run, on a ready dataset version where the method trains on one. A worker launches it."""
         wanted = RunRequestSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         values = wanted.validated_data
@@ -97,9 +103,10 @@ class Runs(RunsView):
             campaign=self.campaign,
             method=values["method"],
             base=self._base(values["base"]),
-            dataset=self._dataset(values["dataset"]),
+            dataset=self._dataset(values.get("dataset")),
             hyperparameters=values.get("hyperparameters", {}),
             sampling=values.get("sampling", {}),
+            checks=values.get("checks", []),
             by=self.user,
             now=clock.now(),
         )
@@ -112,7 +119,9 @@ class Runs(RunsView):
             raise exceptions.NotFound(f"There is no checkpoint named {name!r} for this campaign.")
         return base
 
-    def _dataset(self, version: int) -> Any:
+    def _dataset(self, version: int | None) -> Any:
+        if version is None:
+            return None
         dataset = self.campaign.dataset_versions.filter(version=version).first()
         if dataset is None:
             raise exceptions.NotFound(f"This campaign has no dataset version {version}.")

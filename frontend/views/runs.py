@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotate import clock, errors
 from annotate.campaigns.models import Campaign
-from frontend import doors, paging, run_settings, visible_text
+from frontend import doors, paging, run_checks, run_settings, visible_text
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import spec
 from training_bridge.runs import actions, folder, models, queries, states
@@ -32,6 +32,8 @@ METHODS = (
     ("sft", "SFT", "accepted answers alone, or corrected ones: what training on rejections is compared with"),
     ("dpo", "DPO", "corrected answers over the rejected ones, against the base; both may fall, so watch the probe"),
     ("orpo", "ORPO", "corrected answers, and their odds over the rejected ones; no base holds it in place"),
+    ("nsr", "NSR", "the model answers prompts, checks judge; wrong answers become rarer, right ones are left alone"),
+    ("w_reinforce", "W-REINFORCE", "as NSR, and right answers become a little likelier"),
     ("sample", "Sample only", "trains nothing: the base answers prompts, to be judged or compared with"),
 )
 
@@ -64,6 +66,7 @@ def run_new(request: doors.Request, campaign: Campaign) -> HttpResponse:
             dataset=_dataset(campaign, values),
             hyperparameters=hyperparameters,
             sampling=sampling,
+            checks=_checks(values),
             by=request.user,
             now=clock.now(),
         )
@@ -134,6 +137,7 @@ def _form(
         "methods": METHODS,
         "bases": bases,
         "datasets": ready,
+        "check_examples": run_checks.EXAMPLES,
         "values": values,
         "problems": problems,
         "form": run_settings.form(campaign=campaign, values=values, problems=problems),
@@ -150,7 +154,8 @@ def _first_values(request: doors.Request, campaign: Campaign) -> dict[str, str]:
         run = queries.run_of(campaign=campaign, run_id=int(like))
         held = run_settings.held(hyperparameters=run.hyperparameters, choice=run.sampling)
         chosen = str(run.dataset.version) if run.dataset else ""
-        return {**held, "method": run.method, "base": str(run.base_id), "dataset": chosen}
+        checks = run_checks.shown(run.checks)
+        return {**held, "method": run.method, "base": str(run.base_id), "dataset": chosen, "checks": checks}
     found = campaign.dataset_versions.filter(state=DatasetVersion.State.READY).order_by("-version")
     if version.isascii() and version.isdigit() and len(version) < 9:
         found = found.filter(version=int(version))
@@ -174,11 +179,16 @@ def _base(campaign: Campaign, typed: str) -> models.Checkpoint:
 
 
 def _dataset(campaign: Campaign, values: dict[str, str]) -> DatasetVersion | None:
-    """The chosen version. A sampling run has none, whatever the form still shows as chosen."""
+    """The chosen version. Some methods have none, whatever the form still shows as chosen."""
     typed = values.get("dataset", "")
-    if values.get("method") == models.Method.SAMPLE or not typed.isascii() or not typed.isdigit():
+    if values.get("method") in models.WITHOUT_DATASET or not typed.isascii() or not typed.isdigit():
         return None
     return campaign.dataset_versions.filter(version=int(typed[:9])).first()
+
+
+def _checks(values: dict[str, str]) -> list[dict[str, Any]]:
+    """The checks that were typed. Only some methods have any, whatever the form still holds."""
+    return run_checks.read(values.get("checks", "")) if values.get("method") in spec.ON_POLICY else []
 
 
 def _field_of(error: errors.RuleError) -> str:
@@ -187,7 +197,8 @@ def _field_of(error: errors.RuleError) -> str:
 
 
 def _spec(run: models.Run) -> dict[str, Any]:
-    return {"method": run.method, "hyperparameters": run.hyperparameters, "sampling": run.sampling}
+    asked = {"method": run.method, "hyperparameters": run.hyperparameters, "sampling": run.sampling}
+    return {**asked, "checks": run.checks} if run.checks else asked
 
 
 def _to_run(campaign: Campaign, run_id: int) -> HttpResponse:

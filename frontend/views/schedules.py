@@ -84,7 +84,7 @@ def _form(
 ) -> HttpResponse:
     context = {
         "schedule": schedule,
-        "methods": models.TRAINING_METHODS,
+        "methods": models.SCHEDULED_METHODS,
         "bases": queries.checkpoints_of(campaign=campaign).order_by("-pk")[:OFFERED],
         "values": values,
         "problems": problems,

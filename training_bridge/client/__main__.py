@@ -52,9 +52,10 @@ def _parser() -> argparse.ArgumentParser:
 
     run = verbs.add_parser("run", help="start a training run and wait for its end")
     run.add_argument("campaign")
-    run.add_argument("method", choices=sorted(spec.ROWS))
+    run.add_argument("method", choices=sorted((*spec.ROWS, *spec.ON_POLICY)))
     run.add_argument("--base", required=True, help="a checkpoint's name")
-    run.add_argument("--dataset", type=int, required=True, help="a dataset version")
+    run.add_argument("--dataset", type=int, help="a dataset version; none for nsr and w_reinforce")
+    run.add_argument("--checks", type=Path, help="a JSON file with a list of checks, for nsr and w_reinforce")
     run.set_defaults(do=_run)
     return parser
 
@@ -85,7 +86,13 @@ def _dataset(client: Client, options: argparse.Namespace) -> None:
 
 
 def _run(client: Client, options: argparse.Namespace) -> None:
-    run = client.start_run(campaign=options.campaign, method=options.method, base=options.base, dataset=options.dataset)
+    run = client.start_run(
+        campaign=options.campaign,
+        method=options.method,
+        base=options.base,
+        dataset=options.dataset,
+        checks=json.loads(options.checks.read_text(encoding="utf-8")) if options.checks else (),
+    )
     _show(client.wait(lambda: client.read_run(campaign=options.campaign, run=run["id"])))
 
 

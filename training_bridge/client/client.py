@@ -155,23 +155,28 @@ class Client:
         manifest.verify(folder)
         return folder
 
-    def start_run(
+    def start_run(  # noqa: PLR0913 - what a run is made of
         self,
         *,
         campaign: str,
         method: str,
         base: str,
-        dataset: int,
+        dataset: int | None = None,
         hyperparameters: dict[str, Any] | None = None,
         sampling: dict[str, Any] | None = None,
+        checks: Sequence[Mapping[str, Any]] = (),
     ) -> dict[str, Any]:
-        """Ask for a training run on a ready dataset version, from the checkpoint named `base`."""
+        """Ask for a training run on a ready dataset version, from the checkpoint named `base`.
+
+        `nsr` and `w_reinforce` take no dataset: they answer the campaign's prompts, and `checks` say what is right.
+        """
         wanted = {
             "method": method,
             "base": base,
             "dataset": dataset,
             "hyperparameters": hyperparameters or {},
             "sampling": sampling or {},
+            "checks": [dict(each) for each in checks],
         }
         return self._json("POST", f"campaigns/{campaign}/runs", json=wanted)
 

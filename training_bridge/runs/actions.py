@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -98,12 +98,14 @@ def request(  # noqa: PLR0913 - what a run is made of
     sampling: dict[str, Any],
     by: User | None,
     now: datetime,
+    checks: Sequence[dict[str, Any]] = (),
     schedule: models.Schedule | None = None,
     due_key: str | None = None,
 ) -> models.Run:
     """Ask for a run; the sweep launches it. The same `due_key` again returns the first run.
 
-    `method` "sample" trains nothing and samples `base`; the others need a ready dataset of the format they train on.
+    `method` "sample" trains nothing and samples `base`; "nsr" and "w_reinforce" answer the campaign's prompts and
+    are told by `checks` what is right; the others need a ready dataset of the format they train on.
     `sampling` {} takes every default; {"count": 0} samples nothing. Raises CannotRequest or BadSampling with the field.
     """
     if due_key is not None:
@@ -111,6 +113,7 @@ def request(  # noqa: PLR0913 - what a run is made of
         if known is not None:
             return known
     _check_parts(campaign=campaign, method=method, base=base, dataset=dataset)
+    _check_checks(campaign, method, checks)
     run = models.Run.objects.create(
         campaign=campaign,
         method=method,
@@ -118,6 +121,7 @@ def request(  # noqa: PLR0913 - what a run is made of
         dataset=dataset,
         hyperparameters=checked_hyperparameters(hyperparameters),
         sampling=_checked_sampling(sampling, method, campaign),
+        checks=list(checks),
         schedule=schedule,
         due_key=due_key,
         requested_by=by,
@@ -198,9 +202,9 @@ def _check_parts(*, campaign: Campaign, method: str, base: models.Checkpoint, da
     if base.campaign_id not in (None, campaign.pk):
         raise CannotRequest("The base checkpoint belongs to another campaign.", field="base")
     _check_base(base)
-    if method == models.Method.SAMPLE:
+    if method in models.WITHOUT_DATASET:
         if dataset is not None:
-            raise CannotRequest("A run that only samples takes no dataset.", field="dataset")
+            raise CannotRequest(f"A run of {models.Method(method).label} takes no dataset.", field="dataset")
         return
     if dataset is None or dataset.campaign_id != campaign.pk:
         raise CannotRequest("Choose a dataset version of this campaign.", field="dataset")
@@ -214,6 +218,24 @@ def _check_parts(*, campaign: Campaign, method: str, base: models.Checkpoint, da
             f"{models.Method(method).label} trains on {labels} rows.",
             field="dataset",
         )
+
+
+def _check_checks(campaign: Campaign, method: str, checks: Sequence[dict[str, Any]]) -> None:
+    label = models.Method(method).label
+    if method not in spec.ON_POLICY:
+        if checks:
+            raise CannotRequest(
+                f"Checks judge a model's own answers while it is trained; {label} has none.", field="checks"
+            )
+        return
+    if not checks:
+        raise CannotRequest(f"{label} needs checks: they say which of the model's answers are right.", field="checks")
+    try:
+        spec.checks(checks)
+    except spec.BadSpec as error:
+        raise CannotRequest(f"{error}.", field="checks") from error
+    if not folder.prompts(campaign_id=campaign.pk, choice=sampling.Choice()).exists():
+        raise CannotRequest("There are no prompts to answer. Import outputs first.", field="method")
 
 
 def _check_base(base: models.Checkpoint) -> None:

@@ -31,6 +31,8 @@ def fill(run: models.Run) -> rundir.RunDir:
     folder.data.mkdir(parents=True, exist_ok=True)
     if run.dataset is not None and not folder.train_rows.exists():
         _bring_rows(run.dataset, folder.train_rows)
+    if run.method in spec.ON_POLICY and not folder.train_rows.exists():
+        _write_prompts(prompts(campaign_id=run.campaign_id, choice=_to_train_on(run)), folder.train_rows)
     choice = sampling.parse(run.sampling)
     if choice.count and not folder.prompts.exists():
         _write_prompts(prompts(campaign_id=run.campaign_id, choice=choice), folder.prompts)
@@ -45,6 +47,7 @@ def spec_of(run: models.Run) -> spec.RunSpec:
         checkpoint_name=run.checkpoint_name,
         hyperparameters=spec.hyperparameters(run.hyperparameters),
         sampling=sampling.parse(run.sampling).to_spec(),
+        checks=tuple(run.checks),
         run_id=run.pk,
     )
 
@@ -54,6 +57,13 @@ def base_of(checkpoint: models.Checkpoint) -> spec.Base:
     if checkpoint.kind == models.Checkpoint.Kind.ADAPTER and checkpoint.parent is not None:
         return spec.Base(location=checkpoint.parent.location, adapter=checkpoint.location)
     return spec.Base(location=checkpoint.location)
+
+
+def _to_train_on(run: models.Run) -> sampling.Choice:
+    """The campaign's own prompts by the run's seed, as many as its steps can see."""
+    settings = spec.hyperparameters(run.hyperparameters)
+    count = settings.max_steps * settings.batch_size * settings.gradient_accumulation
+    return sampling.Choice(count=count, seed=settings.seed)
 
 
 def prompts(*, campaign_id: int, choice: sampling.Choice) -> QuerySet[Prompt]:

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from training_bridge.formats import spec
 from training_bridge.runs import states
 
 
@@ -21,10 +22,15 @@ class Method(models.TextChoices):
     SFT = "sft", "SFT"
     DPO = "dpo", "DPO"
     ORPO = "orpo", "ORPO"
+    NSR = "nsr", "NSR"
+    W_REINFORCE = "w_reinforce", "W-REINFORCE"
     SAMPLE = "sample", "sample only"
 
 
 TRAINING_METHODS = [(value, label) for value, label in Method.choices if value != Method.SAMPLE]
+# A schedule makes a dataset of what is newly judged and trains on it.
+SCHEDULED_METHODS = [(value, label) for value, label in Method.choices if value in spec.ROWS]
+WITHOUT_DATASET = [Method.SAMPLE, *(Method(name) for name in spec.ON_POLICY)]
 
 
 class Checkpoint(models.Model):
@@ -66,7 +72,7 @@ class Schedule(models.Model):
 
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="schedules")
     name = models.CharField(max_length=120)
-    method = models.CharField(max_length=20, choices=TRAINING_METHODS)
+    method = models.CharField(max_length=20, choices=SCHEDULED_METHODS)
     base = models.ForeignKey(Checkpoint, on_delete=models.PROTECT, related_name="+")
     continue_from_latest = models.BooleanField(default=False, help_text="Start from this schedule's last checkpoint.")
     hyperparameters = models.JSONField(default=dict)
@@ -136,6 +142,7 @@ class Run(models.Model):
     )
     hyperparameters = models.JSONField(default=dict)
     sampling = models.JSONField(default=dict)
+    checks = models.JSONField(default=list, help_text="What is right, for methods that judge their own answers.")
     launcher = models.CharField(max_length=20, default="process")
     launcher_handle = models.JSONField(default=dict)
     folder = models.CharField(max_length=1000, blank=True)
@@ -157,7 +164,8 @@ class Run(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(method="sample", dataset__isnull=True) | (~Q(method="sample") & Q(dataset__isnull=False)),
+                condition=Q(method__in=WITHOUT_DATASET, dataset__isnull=True)
+                | (~Q(method__in=WITHOUT_DATASET) & Q(dataset__isnull=False)),
                 name="run_trains_on_a_dataset",
             )
         ]

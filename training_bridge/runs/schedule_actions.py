@@ -289,7 +289,7 @@ def _keep_periodic_task(schedule: models.Schedule) -> None:
 def _check(campaign: Campaign, draft: Draft) -> None:
     if not draft.name.strip() or len(draft.name) > 120:
         raise CannotSchedule("Give the schedule a name of at most 120 characters.", field="name")
-    methods = [value for value, _ in models.TRAINING_METHODS]
+    methods = [value for value, _ in models.SCHEDULED_METHODS]
     if draft.method not in methods:
         raise CannotSchedule(f"The method may be one of {', '.join(methods)}.", field="method")
     if draft.base.campaign_id not in (None, campaign.pk):

@@ -48,6 +48,12 @@ def test_start_then_cancel(connect: Connect, admin: User, campaign: Campaign) ->
     assert client.get(reverse("api-run", kwargs={"slug": "helpdesk", "run_id": run})).json()["state"] == "cancelled"
 
 
+def test_start_without_a_dataset_by_checks(connect: Connect, admin: User, campaign: Campaign) -> None:
+    checks = [{"check": "max_length", "words": 9}]
+    answer = _start(connect(admin, *SCOPES), method="nsr", dataset=None, checks=checks)
+    assert (answer.status_code, answer.json()["dataset"], answer.json()["checks"]) == (202, None, checks)
+
+
 @pytest.mark.parametrize(
     ("wanted", "status"),
     [
@@ -57,6 +63,12 @@ def test_start_then_cancel(connect: Connect, admin: User, campaign: Campaign) ->
         ({"hyperparameters": {"learning_rat": 1}}, 422),
         ({"hyperparameters": {"max_steps": "ten"}}, 422),
         ({"method": "magic"}, 400),
+        ({"dataset": None}, 422),
+        ({"method": "nsr"}, 422),
+        ({"method": "nsr", "dataset": None}, 422),
+        ({"method": "nsr", "dataset": None, "checks": [{"check": "no such"}]}, 422),
+        ({"method": "nsr", "dataset": None, "checks": ["max_length"]}, 400),
+        ({"checks": [{"check": "max_length", "words": 9}]}, 422),
     ],
 )
 def test_what_cannot_be_run_is_refused_and_stores_nothing(

@@ -26,7 +26,7 @@ from training_bridge.runs.launchers import shim
 START_SECONDS = 60
 # The trainer gets what finds programs, models and devices. Not DATABASE_URL, SECRET_KEY or a broker's password.
 PASSED = {
-    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH"),
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "NEGATIVA_CHECKS"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 }
