@@ -137,6 +137,7 @@ def train(
             f"A batch of {batches.batch_size} rows cannot be divided evenly between {parallel.count()} processes. "
             "Choose a batch_size that is a multiple of their number."
         )
+    policy.tell(job)
     watch = Watch(job=job, policy=policy, states=states, watched=watched)
     watch.begin()
     done = states.newest_step()

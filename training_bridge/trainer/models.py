@@ -68,6 +68,16 @@ class Policy:
             warnings.warn(f"Batches are padded, at a cost in time: {found.problem}.", stacklevel=2)
         return found
 
+    def tell(self, job: job.Job) -> None:
+        """Say, once, what costs this model's runs memory or time: the events whole_logits and no_packing."""
+        if "told" in vars(self):
+            return
+        vars(self)["told"] = True
+        if self.head.problem:
+            job.reporter.event("whole_logits", reason=self.head.problem)
+        elif reason := self.packing.reason(longest=job.settings.max_length):
+            job.reporter.event("no_packing", reason=reason)
+
     @property
     def head_dtype(self) -> torch.dtype:
         """What the head multiplies in: as under autocast, or as its weights are."""

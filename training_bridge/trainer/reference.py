@@ -26,8 +26,7 @@ def attach(*, job: job.Job, policy: models.Policy, items: Sequence[data.Encoded]
     What is computed is kept in whole batches, in order: a run that was killed here makes the same batches of what is
     left, and so the same numbers to the last bit.
     """
-    if policy.head.problem:
-        job.reporter.event("whole_logits", reason=policy.head.problem)
+    policy.tell(job)
     distinct: dict[bytes, list[data.Encoded]] = {}
     for item in items:
         distinct.setdefault(cache.key_of_row(item), []).append(item)
