@@ -51,21 +51,31 @@ def spread(policy: models.Policy, items: Sequence[data.Encoded], *, top: int) ->
     """For every completion token, row after row: what `chunked.described` says of it, (3, N); no gradient."""
     targets = torch.tensor([token for item in items for token in item.ids[item.prompt_length :]], device=policy.device)
     with torch.no_grad():
-        laid = policy.packing.layout(items, device=policy.device)
         if policy.head.problem:
+            laid = policy.packing.layout(items, device=policy.device)
             chosen = policy.logits(laid).flatten(0, 1).index_select(0, laid.where)
             return chunked.described(chosen.to(torch.promote_types(chosen.dtype, torch.float32)), targets, top=top)
-        hidden = policy.hidden(laid).flatten(0, 1).index_select(0, laid.where)
-        return chunked.spread(hidden=hidden, targets=targets, head=policy.head, dtype=policy.head_dtype, top=top)
+        states = hidden(policy, items)
+        return chunked.spread(hidden=states, targets=targets, head=policy.head, dtype=policy.head_dtype, top=top)
+
+
+def hidden(policy: models.Policy, items: Sequence[data.Encoded]) -> Tensor:
+    """(N, H) what the head is handed for each completion token, row after row. Only for a head that is understood."""
+    laid = policy.packing.layout(items, device=policy.device)
+    return policy.hidden(laid).flatten(0, 1).index_select(0, laid.where)
 
 
 def _scored(policy: models.Policy, batch: Batch, *, has_entropy: bool) -> tuple[Tensor, Tensor]:
     """The head sees only the positions that predict a completion token; prompts and padding cost it nothing."""
     if policy.head.problem:
         return from_whole_logits(policy, batch, has_entropy=has_entropy)
-    laid = policy.packing.layout(batch.items, device=policy.device)
+    return of_hidden(policy, batch, hidden(policy, batch.items), has_entropy=has_entropy)
+
+
+def of_hidden(policy: models.Policy, batch: Batch, states: Tensor, *, has_entropy: bool) -> tuple[Tensor, Tensor]:
+    """(B, C) log-probs, and entropies where they are asked for, of what `hidden` returned of the batch's items."""
     found, entropy = chunked.logprobs(
-        hidden=policy.hidden(laid).flatten(0, 1).index_select(0, laid.where),
+        hidden=states,
         targets=_flat_targets(batch, device=policy.device),
         head=policy.head,
         dtype=policy.head_dtype,
