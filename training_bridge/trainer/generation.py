@@ -12,6 +12,9 @@ import transformers
 
 from training_bridge.trainer import models
 
+ON_CPU, ON_GPU = 64, 1024
+LOGITS_COPIES = 6  # scores, their sort, its order (8 bytes) and the nucleus are there at once
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -74,8 +77,25 @@ def complete(
         )
     ends = end_tokens(policy)
     return [
-        _completion(tokenizer, prompt, row[longest:].tolist(), ends) for prompt, row in zip(prompts, found, strict=True)
+        completed(tokenizer, prompt, row[longest:].tolist(), ends) for prompt, row in zip(prompts, found, strict=True)
     ]
+
+
+def at_once(policy: models.Policy, *, tokens: int) -> int:
+    """How many completions to draw in one batch, at most, when a prompt and its completion have so many tokens.
+
+    On a GPU: as many as a quarter of its memory holds of keys, values and the last position's logits, whatever is free
+    at the moment, so that the same machine makes the same batches again. That leaves room for weights and optimizer.
+    """
+    if policy.device.type != "cuda":
+        return ON_CPU
+    config = policy.model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cached = 2 * config.num_hidden_layers * heads * width * policy.dtype.itemsize * tokens
+    scored = LOGITS_COPIES * torch.float32.itemsize * config.vocab_size
+    memory = torch.cuda.get_device_properties(policy.device).total_memory
+    return max(1, min(ON_GPU, memory // 4 // (cached + scored)))
 
 
 def end_tokens(policy: models.Policy) -> list[int]:
@@ -113,7 +133,8 @@ class _only:  # noqa: N801 - reads as a verb in `with`
         self.model.generation_config = self.own
 
 
-def _completion(tokenizer: Any, prompt: list[int], ids: list[int], ends: list[int]) -> Completion:
+def completed(tokenizer: Any, prompt: list[int], ids: list[int], ends: Sequence[int]) -> Completion:
+    """What was drawn after `prompt`, up to the first token that ends an answer."""
     cut = next((place for place, token in enumerate(ids) if token in ends), None)
     kept = ids if cut is None else ids[:cut]
     drawn = ids if cut is None else ids[: cut + 1]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from training_bridge.formats import rows, spec
-from training_bridge.trainer import data, errors, generation, job, models, reading
+from training_bridge.trainer import data, drawing, errors, generation, job, models, reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,16 +36,19 @@ def run(*, job: job.Job, policy: models.Policy) -> None:
     draws = _draws(job, policy, settings)
     job.reporter.phase("sampling", total_steps=len(draws))
     done = _already_drawn(job)
-    started, tokens, drawn = time.perf_counter(), 0, 0
-    for at in range(0, len(draws), settings.batch_size):
-        batch = draws[at : at + settings.batch_size]
-        if any((draw.number, draw.sample) not in done for draw in batch):
-            records = _complete(job, policy, settings, batch, seed=f"{settings.seed}/{at}")
-            _append(job, records)
-            done |= {(record["n"], record["sample"]): record for record in records}
-            tokens += sum(record["tokens"] for record in records)
-            drawn += len(records)
-        job.reporter.progress(min(at + settings.batch_size, len(draws)))
+    missing = [
+        (at, batch)
+        for at, batch in _batches(draws, settings)
+        if any((draw.number, draw.sample) not in done for draw in batch)
+    ]
+    started, tokens = time.perf_counter(), 0
+    drawn = sum(len(batch) for _, batch in missing)
+    job.reporter.progress(len(draws) - drawn)
+    for records in _drawn(job, policy, settings, missing):
+        _append(job, records)
+        done |= {(record["n"], record["sample"]): record for record in records}
+        tokens += sum(record["tokens"] for record in records)
+        job.reporter.progress(len(done))
     seconds = max(time.perf_counter() - started, 1e-9)
     empty = _finish(job, settings, draws, done)
     job.reporter.event(
@@ -93,11 +97,29 @@ def _draws(job: job.Job, policy: models.Policy, settings: spec.Sampling) -> list
     return sorted(found, key=lambda draw: (len(draw.ids), draw.number, draw.sample))
 
 
-def _complete(
-    job: job.Job, policy: models.Policy, settings: spec.Sampling, batch: list[_Draw], *, seed: str
+def _batches(draws: list[_Draw], settings: spec.Sampling) -> Iterator[tuple[int, list[_Draw]]]:
+    size = drawing.VLLM_AT_ONCE if settings.engine == "vllm" else settings.batch_size
+    for at in range(0, len(draws), size):
+        yield at, draws[at : at + size]
+
+
+def _drawn(
+    job: job.Job, policy: models.Policy, settings: spec.Sampling, missing: list[tuple[int, list[_Draw]]]
+) -> Iterator[list[dict[str, Any]]]:
+    """The records of each missing batch. The engine is opened only where there is one: vLLM takes a minute to start."""
+    if not missing:
+        return
+    longest = max(len(draw.ids) for _, batch in missing for draw in batch)
+    engine = drawing.opened(engine=settings.engine, job=job, policy=policy, tokens=longest + settings.max_new_tokens)
+    with engine as complete:
+        for at, batch in missing:
+            yield _records(job, complete, settings, batch, seed=f"{settings.seed}/{at}")
+
+
+def _records(
+    job: job.Job, complete: drawing.Complete, settings: spec.Sampling, batch: list[_Draw], *, seed: str
 ) -> list[dict[str, Any]]:
-    drawn = generation.complete(
-        policy=policy,
+    drawn = complete(
         prompts=[draw.ids for draw in batch],
         settings=generation.Settings(
             temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=settings.max_new_tokens
@@ -150,6 +172,7 @@ def _finish(
                     "temperature": settings.temperature,
                     "top_p": settings.top_p,
                     "seed": settings.seed,
+                    "engine": settings.engine,
                     "tokens": record["tokens"],
                     "ended": record["ended"],
                 },

@@ -1,4 +1,8 @@
-"""D2O: rejected answers against anchors that the starting model says by itself. The loss is in losses/d2o.py."""
+"""D2O: rejected answers against anchors that the model says by itself. The loss is in losses/d2o.py.
+
+Both references are the starting model, as in the paper's experiments, and score the answer given the prompt alone:
+also where the anchors were sampled under the constraints, or by the policy after it had moved.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +24,20 @@ from training_bridge.trainer import (
     reference,
     sampling,
     saving,
+    starting,
     weighing,
 )
 from training_bridge.trainer.losses import d2o
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class Row:
-    """A rejected answer and the K anchors of its prompt."""
+    """A rejected answer and the K anchors of its prompt, which a refresh replaces."""
 
     rejected: data.Encoded
     anchors: list[data.Encoded]
     weight: float = 1.0
+    key: str = ""
 
 
 def run(job: job.Job) -> None:
@@ -45,19 +51,18 @@ def run(job: job.Job) -> None:
     rejected: dict[str, set[str]] = {}
     for row, _ in usable:
         rejected.setdefault(anchors.key_of(row["prompt"]), set()).add(row["rejected"])
-    sampled = anchors.sample(job=job, policy=policy, rejected=rejected)
+    said = _encoded(job, policy, anchors.sample(job=job, policy=policy, rejected=rejected))
 
-    rows = _rows(job, policy, usable, sampled)
-    said = {id(each): each for row in rows for each in row.anchors}
-    reference.attach(job=job, policy=policy, items=[row.rejected for row in rows] + list(said.values()))
+    rows = _rows(job, usable, said)
+    watched = list({id(each): each for row in rows for each in row.anchors}.values())
+    reference.attach(job=job, policy=policy, items=[row.rejected for row in rows] + watched)
+    refresh = Refresh(job=job, policy=policy, rows=rows, rejected=rejected)
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(job, policy, batch, step),
-        watched=probe.of(items=list(said.values()), job=job),
-    )
+    def share(batch: list[Row], step: loop.Step[Row]) -> loop.Loss:
+        step.once("anchors", lambda: refresh.bring(step.number))
+        return loss(job, policy, batch, step)
+
+    taken = loop.train(job=job, policy=policy, rows=rows, loss=share, watched=probe.of(items=watched, job=job))
     saving.save(job=job, policy=policy, steps_taken=taken)
     sampling.run(job=job, policy=policy)
 
@@ -82,6 +87,40 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row], step: loop.Step[R
     return loop.Loss(value=value, parts=parts, tokens=sum(len(item.ids) for item in items))
 
 
+class Refresh:
+    """The on-line form: after every `anchor_refresh` steps all prompts' anchors are the policy's own of that moment.
+
+    They are kept in anchors.jsonl before the step that first uses them, so a run that is resumed later reads them. A
+    row whose new anchors cannot all be used goes back to its first ones.
+    """
+
+    def __init__(
+        self, *, job: job.Job, policy: models.Policy, rows: Sequence[Row], rejected: Mapping[str, set[str]]
+    ) -> None:
+        self._job, self._policy, self._rows, self._rejected = job, policy, rows, rejected
+        self._first = [row.anchors for row in rows]
+        self._after = 0
+
+    def bring(self, number: int) -> None:
+        """Give every row the anchors that step `number` (from 0) is to be taken with."""
+        every, settings = self._job.settings.anchor_refresh, self._job.settings
+        after = number // every * every if every else 0
+        if after == self._after:
+            return
+        self._after = after
+        was_training = self._policy.model.training
+        sampled = anchors.sample(
+            job=self._job, policy=self._policy, rejected=self._rejected, step=after, may_draw=number == after
+        )
+        said = _encoded(self._job, self._policy, sampled)
+        for row, first in zip(self._rows, self._first, strict=True):
+            row.anchors = said[row.key] if len(said[row.key]) == settings.anchors else first
+        with starting.standing_in(policy=self._policy, base=self._job.spec.base):
+            reference.attach(job=self._job, policy=self._policy, items=[each for key in said for each in said[key]])
+        self._policy.model.train(was_training)
+        self._job.reporter.phase("training", total_steps=settings.max_steps, step=number)
+
+
 def _usable(job: job.Job, policy: models.Policy) -> list[tuple[dict[str, Any], data.Encoded]]:
     """Rows with their encoded rejected answer, less those that could not be used."""
     read = reading.train_rows(job=job, text="rejected")
@@ -98,24 +137,30 @@ def _usable(job: job.Job, policy: models.Policy) -> list[tuple[dict[str, Any], d
     return [(row, item) for row, item in zip(read, encoded, strict=True) if item is not None]
 
 
-def _rows(
-    job: job.Job,
-    policy: models.Policy,
-    usable: Sequence[tuple[dict[str, Any], data.Encoded]],
-    sampled: Mapping[str, list[anchors.Anchor]],
-) -> list[Row]:
-    """The anchors of a prompt are encoded once and shared by its rows; a row that lost an anchor is left out."""
-    prompts = {anchors.key_of(row["prompt"]): row["prompt"] for row, _ in usable}
-    answers = [
-        data.Pair(prompt=prompt, completion=each["text"], ended=each["ended"])
-        for key, prompt in prompts.items()
-        for each in sampled[key]
+def _encoded(
+    job: job.Job, policy: models.Policy, sampled: Mapping[str, list[anchors.Anchor]]
+) -> dict[str, list[data.Encoded]]:
+    """The anchors by prompt, each under its prompt alone, less those that could not be used."""
+    places = [(key, each) for key, said in sampled.items() for each in said]
+    pairs = [
+        data.Pair(prompt=anchors.prompt_of(key), completion=each["text"], ended=each["ended"]) for key, each in places
     ]
-    said = iter(data.encode(job=job, tokenizer=policy.tokenizer, pairs=answers, event="anchor_rows"))
-    by_prompt = {key: [item for item in (next(said) for _ in sampled[key]) if item is not None] for key in prompts}
+    encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs, event="anchor_rows")
+    found: dict[str, list[data.Encoded]] = {key: [] for key in sampled}
+    for (key, _), item in zip(places, encoded, strict=True):
+        if item is not None:
+            found[key].append(item)
+    return found
+
+
+def _rows(
+    job: job.Job, usable: Sequence[tuple[dict[str, Any], data.Encoded]], said: Mapping[str, list[data.Encoded]]
+) -> list[Row]:
+    """The anchors of a prompt are shared by its rows; a row that lost an anchor is left out."""
     weights = weighing.of_rows([row for row, _ in usable], how=job.settings.row_weights)
+    keys = [anchors.key_of(row["prompt"]) for row, _ in usable]
     rows = [
-        Row(rejected=item, anchors=by_prompt[anchors.key_of(row["prompt"])], weight=weight)
-        for (row, item), weight in zip(usable, weights, strict=True)
+        Row(rejected=item, anchors=said[key], weight=weight, key=key)
+        for (_, item), weight, key in zip(usable, weights, keys, strict=True)
     ]
     return [row for row in rows if len(row.anchors) == job.settings.anchors]
