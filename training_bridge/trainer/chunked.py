@@ -40,6 +40,28 @@ def logprobs(
     return found
 
 
+@torch.no_grad()
+def spread(*, hidden: Tensor, targets: Tensor, head: heads.Head, dtype: torch.dtype, top: int) -> Tensor:
+    """What `described` says of each position, (3, N), chunk by chunk and without a gradient."""
+    how = _How(head=head, dtype=dtype, has_entropy=False)
+    found = hidden.new_empty((3, len(targets)), dtype=torch.promote_types(dtype, torch.float32))
+    with torch.autocast(device_type=hidden.device.type, enabled=False):
+        inputs, matrix, added = how.cast(hidden, head.linear.weight, head.linear.bias)
+        size = chunk_size(matrix)
+        for at in range(0, len(targets), size):
+            part = slice(at, at + size)
+            found[:, part] = described(_logits(inputs[part], matrix, added, head), targets[part], top=top)
+    return found
+
+
+def described(logits: Tensor, targets: Tensor, *, top: int) -> Tensor:
+    """log pi(target) and the entropy, in nats, and the mass of the `top` likeliest tokens: (N, V), (N,) -> (3, N)."""
+    totals = logits.logsumexp(1)
+    chosen = logits.gather(1, targets[:, None]).squeeze(1) - totals
+    likeliest = logits.topk(min(top, logits.shape[1]), dim=1).values
+    return torch.stack([chosen, _entropy(logits, totals), (likeliest - totals[:, None]).exp().sum(1)])
+
+
 @dataclass(frozen=True, kw_only=True)
 class _How:
     head: heads.Head

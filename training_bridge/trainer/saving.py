@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from typing import Any
 
 from training_bridge.formats import manifest
 from training_bridge.trainer import job, models, steps
+
+# Events whose last word belongs to the checkpoint: what became of the rows, and what the watched answers lost.
+KEPT = ("rows", "anchor_rows", "displaced", "stopped")
 
 
 def save(*, job: job.Job, policy: models.Policy, steps_taken: int) -> None:
@@ -33,6 +37,7 @@ def save(*, job: job.Job, policy: models.Policy, steps_taken: int) -> None:
             "spec_sha256": steps.fingerprint_of(job.folder.spec),
             "steps": steps_taken,
             "steps_asked": job.settings.max_steps,
+            **_told(job, steps_taken=steps_taken),
         }
         manifest.write(unfinished, facts)
     except BaseException:
@@ -43,3 +48,14 @@ def save(*, job: job.Job, policy: models.Policy, steps_taken: int) -> None:
     # Nothing is left to resume, and a state is three times as large as the weights.
     shutil.rmtree(job.folder.steps, ignore_errors=True)
     job.reporter.event("checkpoint", files=len(list(job.folder.checkpoint.iterdir())))
+
+
+def _told(job: job.Job, *, steps_taken: int) -> dict[str, dict[str, Any]]:
+    """The last event of each kept kind, of an earlier launch, too; none that was after the checkpoint's step."""
+    found: dict[str, dict[str, Any]] = {}
+    for event in job.folder.read_events():
+        kind = event.pop("kind", "")
+        is_later = kind == "displaced" and event["step"] > steps_taken
+        if kind in KEPT and not is_later:
+            found[kind] = {name: value for name, value in event.items() if name not in ("at", "elapsed")}
+    return found

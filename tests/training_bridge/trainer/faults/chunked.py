@@ -35,6 +35,11 @@ def recomputes_without_the_target(pull: Callable[..., Tensor]) -> Callable[..., 
     return faulty
 
 
+def takes_one_token_too_few(described: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The mass of the k - 1 likeliest tokens."""
+    return lambda logits, targets, *, top: described(logits, targets, top=top - 1)
+
+
 def forgets_what_follows(of: Callable[..., heads.Head]) -> Callable[..., heads.Head]:
     """The linear layer's own numbers are taken for the logits."""
     return lambda model, **rest: dataclasses.replace(of(model, **rest), factor=1.0, cap=0.0)
@@ -43,5 +48,6 @@ def forgets_what_follows(of: Callable[..., heads.Head]) -> Callable[..., heads.H
 FAULTS = [
     Fault("chunked.equals_the_whole_logits", chunked, drops_the_last_chunk, "_by_head"),
     Fault("chunked.equals_the_whole_logits_of_a_tied_head", chunked, recomputes_without_the_target, "_pull"),
+    Fault("chunked.spreads_as_the_whole_distributions_do", chunked, takes_one_token_too_few, "described"),
     Fault("chunked.respects_what_follows_the_head", heads, forgets_what_follows, "of"),
 ]

@@ -58,6 +58,26 @@ def respects_what_follows_the_head() -> None:
         _compare(policy, kept=0)
 
 
+@claim("chunked")
+def spreads_as_the_whole_distributions_do() -> None:
+    """The log-probs, entropies and top-k masses that a probe tells are those of the whole softmax, sorted."""
+    policy = _policy(transformers.LlamaConfig(**SHAPE))
+    items = toys.items(9, seed=3)
+    with _chunks(kept=0):
+        found = logprobs.spread(policy, items, top=5)
+    wanted = []
+    for item in items:
+        with torch.no_grad():
+            scores = (
+                policy.model(input_ids=torch.tensor([item.ids])).logits[0, item.prompt_length - 1 : -1].log_softmax(1)
+            )
+        for row, token in zip(scores, item.ids[item.prompt_length :], strict=True):
+            wanted.append(
+                [row[token], torch.special.entr(row.exp()).sum(), row.exp().sort(descending=True)[0][:5].sum()]
+            )
+    assert_close(found, torch.tensor(wanted, dtype=torch.float64).T, within=1e-12)
+
+
 def _policy(config: Any) -> models.Policy:
     """Random weights in float64, so that only a wrong formula can make a difference."""
     with torch.random.fork_rng(devices=[]):
