@@ -82,6 +82,30 @@ def test_request_keeps_what_was_typed_when_refused(page: Client, campaign: Campa
     assert not DatasetVersion.objects.exists()
 
 
+@pytest.mark.parametrize("is_chat", [False, True])
+def test_pairs_are_offered_counted_and_shown(page: Client, campaign: Campaign, admin: User, is_chat: bool) -> None:
+    """Both ways: the judgments of the campaign have no correction, one more has."""
+    asked = factories.prompt(campaign)
+    if is_chat:
+        asked.messages = [{"role": "user", "content": "When?"}]
+        asked.save()
+    span = {"start": 0, "end": 2, "correction": "So", "critique": "not so"}
+    factories.judgment(factories.output(campaign, "No, in 2018.", prompt=asked), violations=[span])
+    constraint_actions.regroup(campaign_id=campaign.pk, now=NOW)
+    chosen = constraint_actions.renew(campaign=campaign, by=admin, now=NOW)
+    assert 'value="pairs"' in page.get("/c/helpdesk/datasets/new/").content.decode()
+    form = {**FORM, "format": "pairs", "constraint_set": str(chosen.revision), "action": "preview"}
+    text = page.post("/c/helpdesk/datasets/new/", form, headers={"HX-Request": "true"}).content.decode()
+    assert "<dt>Rows</dt><dd>1</dd>" in text
+    assert "1 rejected without correction" in text
+    made = actions.request(campaign=campaign, constraint_set=chosen, format="pairs", by=admin, now=NOW)
+    actions.build(dataset_id=made.pk, clock=lambda: NOW)
+    text = page.get("/c/helpdesk/datasets/1/").content.decode()
+    assert "trl.DPOTrainer" in text
+    assert ("answers to a chat prompt as messages" in text) == is_chat
+    assert "1 rejected without correction" in text
+
+
 def test_version_page_of_every_state(page: Client, campaign: Campaign, admin: User) -> None:
     made = ready(campaign, admin)
     text = page.get("/c/helpdesk/datasets/1/").content.decode()

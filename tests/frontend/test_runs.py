@@ -104,6 +104,18 @@ def test_the_form_trains_on_a_dataset(researcher: Client, campaign: Campaign, ba
     assert models.Run.objects.get().dataset == dataset
 
 
+@pytest.mark.parametrize(("format", "method"), [("pairs", "dpo"), ("kto", "kto"), ("d2o", "d2o")])
+def test_the_form_begins_with_a_method_for_the_dataset(
+    researcher: Client, campaign: Campaign, base: models.Checkpoint, format: str, method: str
+) -> None:
+    from annotate.accounts.models import User
+
+    rows.dataset(campaign, User.objects.get(username="ada"), format=format)
+    text = researcher.get("/c/sums/runs/new/?dataset=1").content.decode()
+    assert f'value="{method}" checked' in text
+    assert f"v1 · {'pairs' if format == 'pairs' else format.upper()}" in text
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [

@@ -20,9 +20,9 @@ from annotate.judgments.drafts import ViolationDraft
 from annotate.queue import actions as queue
 from tests import factories
 from tests.factories import NOW
-from training_bridge.exports import actions, corrections, queries
+from training_bridge.exports import actions, builders, corrections, queries
 from training_bridge.exports.models import DatasetVersion
-from training_bridge.formats import manifest, rows
+from training_bridge.formats import manifest, rows, spec
 
 pytestmark = pytest.mark.django_db
 
@@ -143,6 +143,10 @@ def test_judgments_with_corrections_become_pairs(campaign: Campaign, admin: User
     entries = set(dataset.constraint_set.entries.values_list("pk", flat=True))
     assert all(set(row["constraints"]) <= entries for row in found.values())
     assert pq.read_table(Path(dataset.folder) / "train.parquet").to_pylist() == list(found.values())
+
+
+def test_every_format_can_be_built_and_trained_on() -> None:
+    assert set(builders.FORMATS) == set(DatasetVersion.Format.values) == set(spec.FORMATS)
 
 
 def test_the_manifest_counts_what_gave_no_pair(campaign: Campaign, admin: User) -> None:

@@ -159,6 +159,37 @@ class TestRequest:
             request(sums, base, dataset=dataset)
         assert caught.value.field == "dataset"
 
+    @pytest.mark.parametrize(
+        ("method", "format", "is_taken"),
+        [
+            ("dpo", "pairs", True),
+            ("orpo", "pairs", True),
+            ("sft", "pairs", True),
+            ("sft", "kto", True),
+            ("dpo", "kto", False),
+            ("kto", "pairs", False),
+            ("sft", "d2o", False),
+        ],
+    )
+    def test_takes_the_formats_that_the_method_trains_on(
+        self,
+        sums: Campaign,
+        base: models.Checkpoint,
+        ada: User,
+        runs_folder: Path,
+        method: str,
+        format: str,
+        is_taken: bool,
+    ) -> None:
+        dataset = rows.dataset(sums, ada, format=format)
+        if is_taken:
+            assert request(sums, base, method=method, dataset=dataset).dataset == dataset
+            return
+        with pytest.raises(actions.CannotRequest, match="trains on") as caught:
+            request(sums, base, method=method, dataset=dataset)
+        assert caught.value.field == "dataset"
+        assert ("KTO or pairs rows" in caught.value.message) == (method == "sft")
+
     def test_refuses_the_parts_of_another_campaign(
         self, sums: Campaign, base: models.Checkpoint, dataset: DatasetVersion, ada: User, tmp_path: Path
     ) -> None:
