@@ -105,7 +105,8 @@ class Watch:
             and not self.keeper.holds(self.policy, step=step, change=change)
         ):
             self.kept = self.keeper.restore(self.policy)
-            reporter.event("stopped", step=step, change=change, kept=self.kept)
+            found = {"change": change, "kept_change": self.keeper.kept_change, "allowed": settings.stop_below}
+            reporter.event("stopped", step=step, kept=self.kept, **found)
             return False
         if settings.save_every and step % settings.save_every == 0 and step < settings.max_steps:
             self.states.save(step=step, policy=self.policy, optimizer=optimizer)
