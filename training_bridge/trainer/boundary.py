@@ -69,6 +69,7 @@ def _run(place: rundir.RunDir) -> int:
 def _work(work: job.Job) -> None:
     work.reporter.phase("starting")
     _set_environment()
+    importlib.import_module("training_bridge.trainer.drawing").check(asked=work.spec)
     recipes = importlib.import_module("training_bridge.trainer.recipes")
     recipes.RECIPES[work.spec.method](work)
 
