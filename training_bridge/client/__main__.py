@@ -55,9 +55,19 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("method", choices=sorted((*spec.ROWS, *spec.ON_POLICY)))
     run.add_argument("--base", required=True, help="a checkpoint's name")
     run.add_argument("--dataset", type=int, help="a dataset version; none for nsr and w_reinforce")
-    run.add_argument("--checks", type=Path, help="a JSON file with a list of checks, for nsr and w_reinforce")
+    run.add_argument("--checks", type=_checks, default=[], help="a JSON file with a list of checks, for them")
     run.set_defaults(do=_run)
     return parser
+
+
+def _checks(name: str) -> list[dict[str, Any]]:
+    try:
+        found = json.loads(Path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"{name} cannot be read: {error}") from error
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise argparse.ArgumentTypeError(f"{name} is not a list of checks")
+    return found
 
 
 def _show(value: Any) -> None:
@@ -91,7 +101,7 @@ def _run(client: Client, options: argparse.Namespace) -> None:
         method=options.method,
         base=options.base,
         dataset=options.dataset,
-        checks=json.loads(options.checks.read_text(encoding="utf-8")) if options.checks else (),
+        checks=options.checks,
     )
     _show(client.wait(lambda: client.read_run(campaign=options.campaign, run=run["id"])))
 

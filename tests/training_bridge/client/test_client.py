@@ -19,7 +19,9 @@ from annotate.constraints.models import Constraint
 from annotate.judgments import imports
 from annotate.judgments.models import Judgment
 from tests import factories
+from tests.training_bridge.runs import rows
 from training_bridge.client import Client, Refused
+from training_bridge.client import __main__ as command
 from training_bridge.exports import actions as exports
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import manifest
@@ -158,3 +160,26 @@ def test_what_the_platform_refuses_is_raised_with_its_sentence(client: Client) -
     with pytest.raises(Refused, match="constraint set") as refusal:
         client.request_dataset(campaign="helpdesk", format="kto")
     assert refusal.value.status == 404
+
+
+def test_a_run_on_checks_goes_through(client: Client, admin: User, tmp_path: Path) -> None:
+    factories.output(Campaign.objects.get())
+    rows.checkpoint(tmp_path, "small")
+    checks = [{"check": "max_length", "words": 9}]
+    run = client.start_run(campaign="helpdesk", method="nsr", base="small", checks=checks)
+    assert (run["dataset"], run["checks"]) == (None, checks)
+    with pytest.raises(Refused, match="NSR needs checks"):
+        client.start_run(campaign="helpdesk", method="nsr", base="small")
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}", "[1]"])
+def test_the_command_refuses_a_file_that_is_no_list_of_checks(
+    tmp_path: Path, text: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NEGATIVA_TOKEN", "given")
+    file = tmp_path / "checks.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(SystemExit):
+        command.main(["run", "helpdesk", "nsr", "--base", "small", "--checks", str(file)])
+    assert "checks.json" in capsys.readouterr().err
