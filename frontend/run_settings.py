@@ -41,9 +41,9 @@ MAIN = (
     Setting("batch_size", "Batch size", "Rows per forward pass. KTO needs at least 2."),
     Setting("span_mask", "Penalise marked spans only", "Rejected rows without spans are penalised whole."),
     Setting("lora_rank", "LoRA rank", "0 trains all weights; 8 to 64 trains a small adapter and needs less memory."),
-    Setting("beta", "Beta", "How firmly the model is held to where it started. 0.1 is usual, 2.5 to 4.5 for SimNPO."),
+    Setting("beta", "Beta", "How firmly the model is held to its start; ORPO: weight of the odds. 0.1; SimNPO 2.5 to 4.5."),
     Setting("anchors", "Anchors per prompt (K)", "Answers of the base that hold the model in place.", "D2O"),
-    Setting("retain_weight", "Retain weight", "Adds the likelihood of anchors (D2O) or accepted rows (others). 0: no."),
+    Setting("retain_weight", "Retain weight", "Adds the likelihood of anchors (D2O) or accepted answers. 0: no."),
 )
 MORE = (
     Setting("alpha", "Alpha", "Weight of the rejected answer.", "D2O"),

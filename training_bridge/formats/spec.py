@@ -77,8 +77,9 @@ class Hyperparameters:
     * `length_normalised` divides a row's token weights by their sum: its log-ratio becomes a mean, and a long answer
       counts no more than a short one.
     * `row_weights`: `column` multiplies each row's loss by its `weight`, `constraints` balances the constraints.
-    * `retain_weight` times the mean negative log-likelihood of the anchors (D2O) or accepted rows (all others) is
-      added.
+    * `beta` in ORPO is the weight of the odds, the paper's lambda.
+    * `retain_weight` times the mean negative log-likelihood of the anchors (D2O), chosen answers (pairs) or accepted
+      rows (all others) is added.
     * `gamma` is SimNPO's margin.
     * `cut_threshold`: CUT takes a token for wrong that the critique makes more than so many times as likely. Such a
       token counts `cut_alpha` times its probability under the critique to the power `cut_gamma`.
