@@ -41,7 +41,7 @@ MAIN = (
     Setting("batch_size", "Batch size", "Rows per forward pass. KTO needs at least 2."),
     Setting("span_mask", "Penalise marked spans only", "Rejected rows without spans are penalised whole."),
     Setting("lora_rank", "LoRA rank", "0 trains all weights; 8 to 64 trains a small adapter and needs less memory."),
-    Setting("beta", "Beta", "How firmly the model is held to its start; ORPO: weight of the odds. 0.1; SimNPO 2.5 to 4.5."),
+    Setting("beta", "Beta", "Hold on where the model started: 0.1, SimNPO 2.5 to 4.5. In ORPO the weight of the odds."),
     Setting("anchors", "Anchors per prompt (K)", "Answers of the base that hold the model in place.", "D2O"),
     Setting("retain_weight", "Retain weight", "Adds the likelihood of anchors (D2O) or accepted answers. 0: no."),
 )
