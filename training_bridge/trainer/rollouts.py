@@ -9,7 +9,6 @@ from training_bridge.formats import rows
 from training_bridge.formats.checks import declared
 from training_bridge.trainer import data, errors, fitting, generation, job, models, reading
 
-DRAWS_PER_BATCH = 64
 STORED = ("completion", "rejected", "chosen", "label")
 
 
@@ -71,10 +70,11 @@ def draw(
     distinct = {each.number: each for each in prompts}
     order = sorted(distinct.values(), key=lambda each: (len(each.ids), each.number))
     asked = [each for each in order for _ in range(count)]
+    size = generation.at_once(policy, tokens=len(order[-1].ids) + settings.max_new_tokens)
     was_training = policy.model.training
     found: dict[int, list[Rollout]] = {}
-    for at in range(0, len(asked), DRAWS_PER_BATCH):
-        batch = asked[at : at + DRAWS_PER_BATCH]
+    for at in range(0, len(asked), size):
+        batch = asked[at : at + size]
         drawn = generation.complete(
             policy=policy,
             prompts=[each.ids for each in batch],
