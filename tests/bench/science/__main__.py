@@ -31,7 +31,7 @@ PLANS: dict[str, Callable[[str, list[int], plans.Results], Iterable[cells.Cell]]
     "compared": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.WAYS),
     "tuning-on-policy": lambda world, seeds, _: plans.tuning(world, seeds, ways=plans.ON_POLICY),
     "on-policy": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.ON_POLICY),
-    "guarded": lambda world, seeds, _: plans.guarded(world, seeds),
+    "guarded": lambda world, seeds, results: plans.guarded(world, seeds, results),
 }
 
 

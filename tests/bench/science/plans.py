@@ -15,6 +15,8 @@ SEEDS = (1, 2, 3, 4, 5)
 # Rates are chosen in one world, on one seed, by problems that are in no table.
 TUNED_IN, TUNED_ON = "words", (1,)
 RATES = (5e-5, 2e-4, 8e-4)
+# What the guard is tried with: a rate so many times the chosen one, and the nats per token that it allows to be lost.
+TOO_FAST, STOP_BELOW = 10, 0.05
 MASK_RATES = (2e-5, 1e-4, 3e-4, 5e-6)
 
 
@@ -28,7 +30,6 @@ class Way:
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
 
 
-DEFAULTS: tuple[Way, ...] = ()
 WAYS = (
     Way(name="KTO, both labels", method="kto"),
     Way(name="KTO, rejected only", method="kto", is_rejected_only=True),
@@ -36,7 +37,11 @@ WAYS = (
     Way(name="NPO + retain", method="npo", hyperparameters={"retain_weight": 1.0}),
     Way(name="SimNPO + retain", method="simnpo", hyperparameters={"retain_weight": 1.0, "beta": 2.5}),
     Way(name="unlikelihood + retain", method="unlikelihood", hyperparameters={"retain_weight": 1.0}),
-    Way(name="gradient ascent", method="gradient_ascent"),
+    Way(
+        name="gradient ascent",
+        method="gradient_ascent",
+        hyperparameters={"mismatch_weight": 0.0, "divergence_weight": 0.0},
+    ),
     Way(name="SFT on accepted", method="sft"),
 )
 # Their answers are drawn anew in every step, four to a prompt, and judged by the demo's truth. A right answer counts
@@ -101,13 +106,17 @@ def chosen_rate(way: Way, results: Results) -> float | None:
     return max(means, key=means.__getitem__)
 
 
-def guarded(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
-    """Every method with its defaults, and with ten times the default rate, where the guard has something to do."""
+def guarded(world: str, seeds: Sequence[int], results: Results) -> Iterator[cells.Cell]:
+    """Every method that can be watched, at TOO_FAST times its chosen rate: the guard has something to do."""
     for seed in seeds:
-        for way in DEFAULTS:
-            for times in (1, 10):
-                rate = way.hyperparameters["learning_rate"] * times
-                yield cell(world, seed, way, rate=rate, part="default" if times == 1 else "ten times the default")
+        for way in WAYS:
+            rate = chosen_rate(way, results)
+            if rate is not None and not way.is_rejected_only:
+                yield guarded_cell(world, seed, way, rate=rate)
+
+
+def guarded_cell(world: str, seed: int, way: Way, *, rate: float) -> cells.Cell:
+    return cell(world, seed, way, rate=rate * TOO_FAST, part="guarded", stop_below=STOP_BELOW)
 
 
 def cell(

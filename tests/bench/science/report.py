@@ -94,25 +94,38 @@ def _masks(told: Told) -> str:
 
 
 def _guarded(told: Told) -> str:
-    heads = ["method", "rate", "base", "nothing wrong", "change", "clean answers' log-prob", "stopped", "kept steps"]
+    """At the chosen rate (the lowest look over all seeds says whether the guard would have spoken) and far above it."""
+    heads = ["method", "rate", "change", "lowest look", "rate", "change, guarded", "stopped", "steps kept"]
     lines = []
-    for label in sorted(each for each in told.rows if " default @" in each):
-        stops = [row["events"] for _, row in sorted(told.rows[label].items()) if not row["reason"]]
-        kept = ", ".join("all" if each["kept"] is None else str(each["kept"]) for each in stops)
-        name, _, rate = label.rpartition(" @")
-        cells = [name, rate, _mean(told, "base", "clean", ends=False), _mean(told, label, "clean")]
-        cells += [_change(told, label, "clean"), _change(told, label, "kept")]
-        lines.append([*cells, f"{sum(each['kept'] is not None for each in stops)} of {len(stops)}", kept])
-    return _table(f"{told.world}: defaults", heads, lines)
+    for name, rate, label, way in _ways(told):
+        fast = plans.guarded_cell(told.world, 1, way, rate=rate)
+        looks = [change for row in _whole(told, label) for _, change in row["events"]["probe"]]
+        stops = [row["events"]["kept"] for row in _whole(told, fast.label)]
+        cells = [name, _rate(rate), _change(told, label, "clean"), f"{min(looks):+.3f}" if looks else "not watched"]
+        if stops:
+            cells += [_rate(rate * plans.TOO_FAST), _change(told, fast.label, "clean")]
+            cells += [f"{sum(each is not None for each in stops)} of {len(stops)}"]
+            cells += [", ".join("all" if each is None else str(each) for each in stops)]
+        lines.append([*cells, *[""] * (len(heads) - len(cells))])
+    return _table(f"{told.world}: harm and the guard", heads, lines)
+
+
+def _whole(told: Told, label: str) -> list[Row]:
+    return [row for _, row in sorted(told.rows.get(label, {}).items()) if not row["reason"]]
 
 
 def _chosen(told: Told) -> Iterable[tuple[str, str, str]]:
     """(name, rate, label) of the base and every method at its chosen rate."""
     yield "base", "", "base"
+    for name, rate, label, _ in _ways(told):
+        yield name, _rate(rate), label
+
+
+def _ways(told: Told) -> Iterable[tuple[str, float, str, plans.Way]]:
     for way in (*plans.WAYS, *plans.ON_POLICY):
         rate = plans.chosen_rate(way, told.results)
         if rate is not None:
-            yield way.name, _rate(rate), plans.compared_cell(told.world, 1, way, rate=rate).label
+            yield way.name, rate, plans.compared_cell(told.world, 1, way, rate=rate).label, way
 
 
 def _of(name: str) -> Callable[[Row], float]:
@@ -152,7 +165,7 @@ def _said(values: Sequence[float], *, places: int = 2, is_change: bool = False, 
 
 
 def _rate(rate: float) -> str:
-    return f"{rate:g}".replace("e-0", "e-")
+    return f"{rate:.0e}".replace("e-0", "e-")
 
 
 def _table(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
