@@ -15,7 +15,7 @@ from annotate.intake import actions as intake_actions
 from annotate.intake.models import ImportBatch
 from annotate.judgments import imports
 from training_bridge.formats import manifest, rows, rundir
-from training_bridge.runs import checkpoint_folder, models, sampling, states
+from training_bridge.runs import checkpoint_folder, models, outcome, sampling, states
 
 Clock = Callable[[], datetime]
 
@@ -34,7 +34,7 @@ def harvest(*, run: models.Run, place: rundir.RunDir, clock: Clock, end: End) ->
         return
     choice = sampling.parse(run.sampling)
     if not choice.count:
-        end(run, states.SUCCEEDED, now=clock(), reason=_early_stop(place))
+        end(run, states.SUCCEEDED, now=clock(), reason=_remark(place))
     elif not place.outputs.exists():
         end(run, states.FAILED, now=clock(), reason="The trainer said it had finished but wrote no outputs.jsonl.")
     else:
@@ -52,22 +52,14 @@ def _bring_outputs(
     imports.run(batch_id=batch_id, clock=clock)
     batch = ImportBatch.objects.get(pk=batch_id)
     if batch.state == ImportBatch.State.DONE:
-        end(run, states.SUCCEEDED, now=clock(), reason=_early_stop(place))
+        end(run, states.SUCCEEDED, now=clock(), reason=_remark(place))
     elif batch.state == ImportBatch.State.FAILED:
         end(run, states.FAILED, now=clock(), reason=f"The outputs could not be imported: {batch.reason}")
     # Else somebody else is importing it just now, or was killed doing so: the next advance looks again.
 
 
-def _early_stop(place: rundir.RunDir) -> str:
-    """Say so when the guard ended the training; empty otherwise, and for a run that only sampled."""
-    facts = manifest.read(place.checkpoint) or {}
-    taken, asked = facts.get("steps"), facts.get("steps_asked")
-    if not isinstance(taken, int) or not isinstance(asked, int) or taken >= asked:
-        return ""
-    return (
-        f"The guard stopped the training: good answers had become less likely than allowed. The checkpoint is of step "
-        f"{taken} of {asked}, the last look at which they had not. Lower the learning rate or raise the retain weight."
-    )
+def _remark(place: rundir.RunDir) -> str:
+    return outcome.remark(manifest.read(place.checkpoint) or {})
 
 
 def _checkpoint(run: models.Run, place: rundir.RunDir, *, now: datetime) -> models.Checkpoint:

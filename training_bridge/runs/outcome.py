@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from training_bridge.formats import rundir
 from training_bridge.runs import states
@@ -35,6 +37,54 @@ def of(*, status: rundir.Status | None, exit_code: int | None, is_cancelled: boo
     if exit_code is None:
         return states.LOST, f"The trainer vanished: the machine restarted, or everything was killed at once. {RESUME}"
     return _by_code(exit_code, errors)
+
+
+def remark(facts: Mapping[str, Any]) -> str:
+    """Say what a person should know of a checkpoint from its manifest; empty where nothing is out of the ordinary."""
+    return " ".join(filter(None, [_on_the_watched(facts), _on_long_rows(facts.get("rows") or {})]))
+
+
+def _on_the_watched(facts: Mapping[str, Any]) -> str:
+    taken, asked = facts.get("steps", 0), facts.get("steps_asked", 0)
+    stopped, displaced = facts.get("stopped") or {}, facts.get("displaced") or {}
+    if taken < asked:
+        advice = "Lower the learning rate or raise the retain weight."
+        return f"{_why_stopped(stopped)} {_what_is_kept(taken, asked, stopped)} {advice}"
+    if displaced:
+        return (
+            f"Good answers had become less likely by {_lost(displaced, 'change')} at step {displaced['step']}. Compare "
+            "the checkpoint with its base before you use it, lower the learning rate, raise the retain weight, or let "
+            "the guard stop such a run (stop when good answers fall)."
+        )
+    return ""
+
+
+def _why_stopped(stopped: Mapping[str, Any]) -> str:
+    word = "The guard stopped the training: good answers had become less likely than allowed"
+    if not stopped:
+        return f"{word}."
+    return f"{word}, by {_lost(stopped, 'change')} at step {stopped['step']}; {stopped['allowed']:g} were allowed."
+
+
+def _what_is_kept(taken: int, asked: int, stopped: Mapping[str, Any]) -> str:
+    if not taken:
+        return "The checkpoint is the base as it was: no look held."
+    lost = f" ({_lost(stopped, 'kept_change')} lost)" if stopped else ""
+    return f"The checkpoint is of step {taken} of {asked}, the last look that held{lost}."
+
+
+def _lost(event: Mapping[str, Any], name: str) -> str:
+    return f"{-event.get(name, 0.0):.3g} nats a token"
+
+
+def _on_long_rows(rows: Mapping[str, Any]) -> str:
+    long, dropped = rows.get("long", 0), rows.get("dropped_long", 0)
+    if not long:
+        return ""
+    cut = f"{dropped} of them were left out"
+    if dropped < long:
+        cut = f"{long - dropped} of them lost the beginning of their prompt" + (f", {cut}" if dropped else "")
+    return f"{long} of {rows['read']} rows were longer than {rows['max_length']} tokens: {cut}."
 
 
 def _step(status: rundir.Status | None) -> int:

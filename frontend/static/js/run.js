@@ -4,6 +4,7 @@ const { uPlot } = window; // vendor/uplot, a script of its own: its module form 
 const POLL_MS = 2000;
 const section = document.getElementById("run-curves");
 const said = document.getElementById("run-curves-said");
+const fallen = document.getElementById("run-fallen");
 
 const series = { loss: [[], []], logprob: [[], []] };
 const charts = {};
@@ -11,7 +12,15 @@ let next = 0;
 
 function take(event) {
   if (event.kind === "step" && Number.isFinite(event.loss)) append(series.loss, event.step, event.loss);
+  if (event.kind === "displaced" && Number.isFinite(event.change)) warn(event);
   if (event.kind === "probe" && Number.isFinite(event.mean_logprob)) append(series.logprob, event.step, event.mean_logprob);
+}
+
+// While the run goes; once it is over, its state says the same in its own words.
+function warn({ step, change }) {
+  const lost = Number((-change).toPrecision(3));
+  fallen.textContent = `At step ${step} good answers had become less likely by ${lost} nats a token. Falling further means damage.`;
+  fallen.hidden = false;
 }
 
 // A resumed run tells its last unsaved steps a second time: the later word counts.

@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,3 +56,45 @@ def test_last_lines_reads_only_the_end(tmp_path: Path) -> None:
     log.write_bytes(b"x" * 100_000 + b"\nlast \xff\0word\n")
     assert outcome.last_lines(log).endswith("last \ufffdword")
     assert len(outcome.last_lines(log)) <= outcome.TAIL_BYTES
+
+
+STOPPED = {"step": 10, "change": -0.0812, "kept": 8, "kept_change": -0.03, "allowed": 0.05}
+ROWS = {"read": 500, "kept": 490, "max_length": 512, "long_rows": "truncate_left", "long": 12, "dropped_long": 3}
+
+
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [
+        ({}, ""),
+        ({"steps": 20, "steps_asked": 20, "rows": {**ROWS, "long": 0, "dropped_long": 0}}, ""),
+        (
+            {"steps": 8, "steps_asked": 20, "stopped": STOPPED, "displaced": {"step": 8, "change": -0.2}},
+            "The guard stopped the training: good answers had become less likely than allowed, by 0.0812 nats a token "
+            "at step 10; 0.05 were allowed. The checkpoint is of step 8 of 20, the last look that held (0.03 nats a "
+            "token lost). Lower the learning rate or raise the retain weight.",
+        ),
+        (
+            {"steps": 0, "steps_asked": 20, "stopped": {**STOPPED, "kept": 0, "kept_change": 0.0}},
+            "The guard stopped the training: good answers had become less likely than allowed, by 0.0812 nats a token "
+            "at step 10; 0.05 were allowed. The checkpoint is the base as it was: no look held. Lower the learning "
+            "rate or raise the retain weight.",
+        ),
+        (
+            {"steps": 20, "steps_asked": 20, "displaced": {"step": 12, "change": -0.125}},
+            "Good answers had become less likely by 0.125 nats a token at step 12. Compare the checkpoint with its "
+            "base before you use it, lower the learning rate, raise the retain weight, or let the guard stop such a "
+            "run (stop when good answers fall).",
+        ),
+        (
+            {"rows": ROWS},
+            "12 of 500 rows were longer than 512 tokens: 9 of them lost the beginning of their prompt, 3 of them were "
+            "left out.",
+        ),
+        (
+            {"rows": {**ROWS, "dropped_long": 12}},
+            "12 of 500 rows were longer than 512 tokens: 12 of them were left out.",
+        ),
+    ],
+)
+def test_remark_says_what_is_out_of_the_ordinary(facts: dict[str, Any], says: str) -> None:
+    assert outcome.remark(facts) == says
