@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from training_bridge.formats import rows
-from training_bridge.trainer import data, drawing, errors, fitting, generation, instructing, job, models
+from training_bridge.trainer import data, drawing, errors, fitting, generation, instructing, job, models, parallel
 
 TRIES = 4
 
@@ -47,7 +47,7 @@ def sample(
     """
     settings = job.settings
     asked = _Asked(job=job, policy=policy, rejected=rejected, step=step, told=instructing.of(asked=job.spec))
-    kept = _read(job, asked)
+    kept = parallel.from_first(_read(job, asked) if parallel.is_first() else {})
     missing = [batch for batch in asked.batches() if any(len(kept.get(key, [])) != settings.anchors for key in batch)]
     if missing and not may_draw:
         raise errors.Refused(
@@ -57,7 +57,8 @@ def sample(
     done = len(rejected) - sum(map(len, missing))
     job.reporter.phase("anchors", total_steps=len(rejected), step=done)
     for found in _drawn(asked, missing):
-        _append(job, asked, found)
+        if parallel.is_first():
+            _append(job, asked, found)
         kept.update(found)
         done += len(found)
         job.reporter.progress(done)
@@ -112,7 +113,10 @@ def _room(limit: fitting.Limit, longest: int, *, alone: int, told: int) -> int:
 
 
 def _drawn(asked: _Asked, missing: Sequence[list[str]]) -> Iterator[dict[str, list[Anchor]]]:
-    """The anchors of each missing batch. The engine is opened only when there is one: vLLM takes a minute to start."""
+    """The anchors of the missing batches, as many at once as there are processes, each of which draws one.
+
+    The engine is opened only when a batch is missing: vLLM takes a minute to start.
+    """
     if not missing:
         return
     job = asked.job
@@ -120,8 +124,10 @@ def _drawn(asked: _Asked, missing: Sequence[list[str]]) -> Iterator[dict[str, li
         engine=job.settings.anchor_engine, job=job, policy=asked.policy, tokens=asked.tokens, is_moved=asked.step > 0
     )
     with engine as complete:
-        for batch in missing:
-            yield _draw(asked, complete, batch)
+        for at in range(0, len(missing), parallel.count()):
+            own = missing[at + parallel.rank() : at + parallel.rank() + 1]
+            drawn = _draw(asked, complete, own[0]) if own else {}
+            yield {key: said for theirs in parallel.gather_objects(drawn) for key, said in theirs.items()}
 
 
 def _draw(asked: _Asked, complete: drawing.Complete, batch: Sequence[str]) -> dict[str, list[Anchor]]:

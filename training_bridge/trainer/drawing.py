@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from training_bridge.formats import spec
 from training_bridge.trainer import errors, generation, job, models
 
+ANCHOR_ENGINE = "hyperparameters.anchor_engine"
 VLLM_HOTTEST = 2.0
 VLLM_AT_ONCE = 1024  # vLLM makes its own batches of these; between them it is asked whether to stop
 
@@ -34,7 +36,7 @@ def check(*, asked: spec.RunSpec) -> None:
     if sampled is not None and sampled.engine == "vllm":
         _check_vllm("sampling.engine", asked, temperature=sampled.temperature)
     if asked.method == "d2o" and settings.anchor_engine == "vllm":
-        _check_vllm("hyperparameters.anchor_engine", asked, temperature=settings.anchor_temperature)
+        _check_vllm(ANCHOR_ENGINE, asked, temperature=settings.anchor_temperature)
 
 
 def at_once(*, engine: str, policy: models.Policy, tokens: int) -> int:
@@ -71,6 +73,10 @@ def _check_vllm(name: str, asked: spec.RunSpec, *, temperature: float) -> None:
         raise errors.Refused(
             f"{name} is vllm, which works on the first GPU that it sees, and this run's device is {device}. Choose "
             "transformers, or the device cuda (CUDA_VISIBLE_DEVICES says which GPU that is)."
+        )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and name == ANCHOR_ENGINE:
+        raise errors.Refused(
+            f"{name} is vllm, which draws in one process. Choose transformers, or train in one process."
         )
     if temperature > VLLM_HOTTEST:
         raise errors.Refused(f"{name} is vllm, which takes temperatures up to 2, and {temperature:g} is asked for.")

@@ -94,8 +94,9 @@ def at_once(policy: models.Policy, *, tokens: int) -> int:
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     cached = 2 * config.num_hidden_layers * heads * width * policy.dtype.itemsize * tokens
     scored = LOGITS_COPIES * torch.float32.itemsize * config.vocab_size
-    memory = torch.cuda.get_device_properties(policy.device).total_memory
-    return max(1, min(ON_GPU, memory // 4 // (cached + scored)))
+    memory: int = torch.cuda.get_device_properties(policy.device).total_memory
+    fits: int = memory // 4 // (cached + scored)
+    return max(1, min(ON_GPU, fits))
 
 
 def end_tokens(policy: models.Policy) -> list[int]:

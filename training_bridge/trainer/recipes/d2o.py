@@ -15,10 +15,12 @@ import torch
 from training_bridge.trainer import (
     anchors,
     data,
+    errors,
     job,
     logprobs,
     loop,
     models,
+    parallel,
     probe,
     reading,
     reference,
@@ -45,6 +47,11 @@ def run(job: job.Job) -> None:
     if job.folder.is_checkpoint_complete():
         sampling.run_trained(job=job)
         return
+    if job.settings.anchor_refresh and parallel.count() > 1:
+        raise errors.Refused(
+            f"anchor_refresh samples while the weights are divided between {parallel.count()} processes, which is not "
+            "supported. Train in one process, or set it to 0."
+        )
     job.reporter.phase("loading")
     policy = models.for_training(asked=job.spec)
     usable = _usable(job, policy)
