@@ -77,6 +77,13 @@ MORE = (
     Setting("anchor_temperature", "Anchor temperature", "How freely anchors are drawn.", "D2O"),
     Setting("anchor_top_p", "Anchor top-p", "Nucleus that anchors are drawn from.", "D2O"),
     Setting("anchor_max_new_tokens", "Anchor length", "Tokens at most.", "D2O"),
+    Setting(
+        "anchor_constraints",
+        "Sample anchors under the constraints",
+        "The base is told the constraint set in its system prompt; anchors are kept and trained without it. D2O only.",
+    ),
+    Setting("anchor_refresh", "Sample anchors again every", "So many steps, from the model as it stands.", "D2O"),
+    Setting("anchor_engine", "Anchors are drawn by", "vllm: where it is installed, on a GPU.", "D2O", spec.ENGINES),
     Setting("gradient_accumulation", "Gradient accumulation", "Forward passes per step."),
     Setting("lr_schedule", "Rate over time", "After the warm-up.", options=spec.SCHEDULES),
     Setting("warmup_steps", "Warm-up steps", "The rate rises from 0 over these."),
@@ -103,6 +110,7 @@ SAMPLING = (
     Setting("top_p", "Top-p", "1 draws from all tokens."),
     Setting("max_new_tokens", "Longest answer", "In tokens."),
     Setting("seed", "Seed", "Chooses the prompts and draws the answers."),
+    Setting("engine", "Answers are drawn by", "vllm: where it is installed, on a GPU.", options=spec.ENGINES),
 )
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db.models import Exists, F, Func, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import MD5, Concat
 
+from annotate.constraints import queries as constraint_queries
 from annotate.intake.models import ImportBatch, Output, Prompt
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import manifest, rundir, spec
@@ -47,9 +48,18 @@ def spec_of(run: models.Run) -> spec.RunSpec:
         checkpoint_name=run.checkpoint_name,
         hyperparameters=spec.hyperparameters(run.hyperparameters),
         sampling=sampling.parse(run.sampling).to_spec(),
+        constraints=constraints_of(run),
         checks=tuple(run.checks),
         run_id=run.pk,
     )
+
+
+def constraints_of(run: models.Run) -> tuple[str, ...]:
+    """What the base is told while it samples anchors: the statements of the data's constraint set, largest first."""
+    if run.method != models.Method.D2O or run.dataset is None or not run.hyperparameters.get("anchor_constraints"):
+        return ()
+    entries = constraint_queries.entries(constraint_set=run.dataset.constraint_set)
+    return tuple(entries.values_list("statement", flat=True))
 
 
 def base_of(checkpoint: models.Checkpoint) -> spec.Base:

@@ -38,6 +38,7 @@ class Choice:
     max_new_tokens: int = 256
     seed: int = 0
     purpose: str = "annotate"
+    engine: str = "transformers"
 
     def to_spec(self) -> spec.Sampling | None:
         if self.count == 0:
@@ -48,6 +49,7 @@ class Choice:
             top_p=self.top_p,
             max_new_tokens=self.max_new_tokens,
             seed=self.seed,
+            engine=self.engine,
         )
 
 
@@ -62,6 +64,8 @@ def parse(values: dict[str, Any]) -> Choice:
     choice = Choice(**values)
     if choice.purpose not in PURPOSES:
         raise BadSampling(f"The purpose may be {' or '.join(PURPOSES)}, not {choice.purpose!r}.", field="purpose")
+    if choice.engine not in spec.ENGINES:
+        raise BadSampling(f"The engine may be {' or '.join(spec.ENGINES)}, not {choice.engine!r}.", field="engine")
     if choice.prompt_batch is not None and (
         isinstance(choice.prompt_batch, bool) or type(choice.prompt_batch) is not int
     ):
