@@ -48,7 +48,7 @@ def run(*, folder: Path) -> int:
 
 def _run(place: rundir.RunDir) -> int:
     """Raises OSError where status.json cannot be written, and nothing else."""
-    with reporting.Reporter(place) as reporter:
+    with reporting.Reporter(place, is_silent=os.environ.get("RANK", "0") != "0") as reporter:
         _listen_for_sigterm(reporter)
         asked = None
         try:
@@ -57,6 +57,8 @@ def _run(place: rundir.RunDir) -> int:
         except errors.Cancelled:
             reporter.finish("cancelled", STOPPED)
             return 1
+        except errors.Released:
+            return 0
         except Exception as error:  # noqa: BLE001 - the one process boundary: logged with its traceback, then told
             traceback.print_exc()
             reason = reason_of(error, phase=reporter.phase_name, asked=asked)
@@ -71,7 +73,9 @@ def _work(work: job.Job) -> None:
     _set_environment()
     importlib.import_module("training_bridge.trainer.drawing").check(asked=work.spec)
     recipes = importlib.import_module("training_bridge.trainer.recipes")
-    recipes.RECIPES[work.spec.method](work)
+    parallel = importlib.import_module("training_bridge.trainer.parallel")
+    with parallel.together(device=work.settings.device):
+        recipes.RECIPES[work.spec.method](work)
 
 
 def _set_environment() -> None:

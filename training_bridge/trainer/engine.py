@@ -58,6 +58,10 @@ class Engine(transformers.Trainer):
     def get_train_dataloader(self) -> Any:
         return self._batches
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        parallel.settle(self._policy.model)
+        return super().create_optimizer(model)
+
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
         """The rates of the spec, going on from the step that was resumed."""
         self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer or self._made(), self._batches.rate)
@@ -198,8 +202,13 @@ def _arguments(job: job.Job, policy: models.Policy) -> transformers.TrainingArgu
         save_strategy="no",
         ignore_data_skip=True,
         disable_tqdm=True,
-        report_to=[name for name in os.environ.get(REPORT_TO, "").split(",") if name] or "none",
-        fsdp=parallel.count() > 1,  # type: ignore[arg-type]
+        report_to=_report_to(),
     )
     found._n_gpu = min(found.n_gpu, 1)  # DataParallel over every GPU in sight is never meant
     return found
+
+
+def _report_to() -> list[str]:
+    """What the environment names; only the first of several processes speaks."""
+    names = [name for name in os.environ.get(REPORT_TO, "").split(",") if name]
+    return names if names and parallel.is_first() else ["none"]

@@ -7,3 +7,7 @@ class Refused(Exception):
 
 class Cancelled(Exception):
     """Somebody asked this run to stop."""
+
+
+class Released(Exception):
+    """This process has done its part of a run of several; the first one goes on alone."""

@@ -138,6 +138,8 @@ def train(
             f"A batch of {batches.batch_size} rows cannot be divided evenly between {parallel.count()} processes. "
             "Choose a batch_size that is a multiple of their number."
         )
+    if parallel.count() > 1:
+        policy.divide()
     policy.tell(job)
     watch = Watch(job=job, policy=policy, states=states, watched=watched)
     watch.begin()
@@ -153,6 +155,8 @@ def train(
         states=states,
         after=watch.after,
     ).run()
+    if parallel.count() > 1:
+        models.go_on_alone(policy, asked=job.spec)
     policy.model.eval()
     return settings.max_steps if watch.kept is None else watch.kept
 

@@ -87,7 +87,13 @@ class Policy:
         return weights
 
     def trainable(self) -> dict[str, torch.nn.Parameter]:
+        parallel.settle(self.model)
         return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
+
+    def divide(self) -> None:
+        """Divide the weights between several processes. The head and the packing are tried before, on whole ones."""
+        _ = self.head, self.packing
+        parallel.divide(self.model)
 
     def weights(self) -> dict[str, Tensor]:
         """What is trained, whole and on the CPU. Several processes must all ask at once."""
@@ -170,6 +176,22 @@ def for_training(*, asked: spec.RunSpec) -> Policy:
     policy = load(asked=asked)
     settings = asked.hyperparameters
     return with_lora(policy, settings=settings) if settings.lora_rank else policy
+
+
+def go_on_alone(policy: Policy, *, asked: spec.RunSpec) -> None:
+    """The first of several processes gets the whole trained model; the others are let go by raising Released.
+
+    `policy` is filled with a model of its own, so whoever holds it need not know.
+    """
+    weights = policy.weights()
+    is_first = parallel.is_first()
+    parallel.end()
+    if not is_first:
+        raise errors.Released
+    alone = fresh(asked=asked) if asked.method == "pretrain" else for_training(asked=asked)
+    alone.restore(weights)
+    policy.__dict__.clear()
+    policy.__dict__.update(alone.__dict__)
 
 
 def trained(*, job: job.Job) -> Policy:

@@ -8,21 +8,38 @@ alone writes to the run folder. Alone, a process is the first of one, and nothin
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed
 from torch import Tensor
+from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 T = TypeVar("T")
 
+TOLD_BY_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
-def start(*, device_type: str) -> None:
-    """Join the other processes, where torchrun started some."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("nccl" if device_type == "cuda" else "gloo")
+
+@contextlib.contextmanager
+def together(*, device: str) -> Iterator[None]:
+    """Join the other processes, where torchrun started some, until this one has done its part."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    is_cuda = device != "cpu" and torch.cuda.is_available()
+    if is_cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    torch.distributed.init_process_group("nccl" if is_cuda else "gloo")
+    for name in TOLD_BY_TORCHRUN:  # accelerate would wrap the model once more, and on a CPU know nothing of FSDP2
+        os.environ.pop(name, None)
+    try:
+        yield
+    finally:
+        end()
 
 
 def end() -> None:
@@ -40,6 +57,26 @@ def rank() -> int:
 
 def is_first() -> bool:
     return rank() == 0
+
+
+def divide(model: torch.nn.Module) -> None:
+    """Divide the weights of a model between the processes, in place: each block by itself, and the rest.
+
+    The rest, the head among it, stays whole from a forward pass until its backward pass has ended, because the head is
+    also used by itself (chunked.py).
+    """
+    blocks = {name for each in model.modules() for name in getattr(each, "_no_split_modules", None) or ()}
+    for module in list(model.modules()):
+        if type(module).__name__ in blocks:
+            fully_shard(module)
+    fully_shard(model, reshard_after_forward=False)
+
+
+def settle(model: torch.nn.Module) -> None:
+    """Let the parameters be the divided ones again, where a pass without gradients left some whole."""
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.reshard()
 
 
 def gather(own: Tensor) -> Tensor:

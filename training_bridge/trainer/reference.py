@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from training_bridge.trainer import cache, data, job, logprobs, models
+from training_bridge.trainer import cache, data, job, logprobs, models, parallel
 
 KEEP_SECONDS = 30.0
 
@@ -31,19 +31,22 @@ def attach(*, job: job.Job, policy: models.Policy, items: Sequence[data.Encoded]
     for item in items:
         distinct.setdefault(cache.key_of_row(item), []).append(item)
     kept = _Kept(job, policy)
-    known = kept.read(distinct)
+    known = parallel.from_first(kept.read(distinct) if parallel.is_first() else {})
     missing = sorted((key for key in distinct if key not in known), key=lambda key: len(distinct[key][0].ids))
     job.reporter.phase("reference", total_steps=len(distinct), step=len(known))
     policy.model.eval()
     size = 2 * job.settings.batch_size  # no gradients are kept, so twice as much fits
-    for at in range(0, len(missing), size):
+    own: dict[bytes, Tensor] = {}
+    for at in range(parallel.rank() * size, len(missing), parallel.count() * size):
         chunk = missing[at : at + size]
         computed = _computed(policy, [distinct[key][0] for key in chunk])
         found = dict(zip(chunk, computed, strict=True))
-        known.update(found)
+        own.update(found)
         kept.add(found)
-        job.reporter.progress(len(distinct) - len(missing) + min(at + size, len(missing)))
+        job.reporter.progress(len(distinct) - len(missing) + min(at + parallel.count() * size, len(missing)))
     kept.flush()
+    for theirs in parallel.gather_objects(own):
+        known.update(theirs)
     for key, group in distinct.items():
         for item in group:
             item.reference = known[key].clone()

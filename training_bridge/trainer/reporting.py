@@ -20,10 +20,14 @@ class Reporter:
 
     `progress` only changes memory, so it may be called thousands of times a second; the thread writes what is newest
     every HEARTBEAT_SECONDS. Phases and the end are written at once.
+
+    A silent one, of every process but the first, writes nothing and does not look for the cancel file: the launcher
+    ends all processes when one ends.
     """
 
-    def __init__(self, folder: rundir.RunDir) -> None:
+    def __init__(self, folder: rundir.RunDir, *, is_silent: bool = False) -> None:
         self._folder = folder
+        self._is_silent = is_silent
         self._status = rundir.Status(state="running", phase="starting")
         self._lock = threading.Lock()
         self._done = threading.Event()
@@ -61,6 +65,8 @@ class Reporter:
         self.check()
 
     def event(self, kind: str, **facts: Any) -> None:
+        if self._is_silent:
+            return
         elapsed = round(time.monotonic() - self._started, 3)
         self._folder.append_event({"kind": kind, "at": round(time.time(), 3), "elapsed": elapsed, **facts})
 
@@ -69,7 +75,7 @@ class Reporter:
 
     def check(self) -> None:
         """Raise Cancelled when the run folder has a `cancel` file or the process was asked to stop."""
-        if self._stop_asked or self._folder.cancel.exists():
+        if self._stop_asked or (not self._is_silent and self._folder.cancel.exists()):
             raise errors.Cancelled
 
     def finish(self, state: str, reason: str = "") -> None:
@@ -85,6 +91,8 @@ class Reporter:
             self._status = dataclasses.replace(self._status, **changes)
 
     def _write(self) -> None:
+        if self._is_silent:
+            return
         with self._lock:
             self._folder.write_status(self._status)
 

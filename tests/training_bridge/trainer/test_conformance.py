@@ -21,12 +21,22 @@ CHECKS = {name_of(claim.check): claim.check for claim in registry.CLAIMS}
 FAULTS = faults.every()
 
 
-@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
+def together(claim: str) -> list[pytest.MarkDecorator]:
+    """Claims about two processes are checked in one worker, which launches the two once."""
+    return [pytest.mark.xdist_group("two-processes")] if claim.startswith("parallel.") else []
+
+
+@pytest.mark.parametrize(
+    "check", [pytest.param(check, id=name, marks=together(name)) for name, check in CHECKS.items()]
+)
 def test_the_claim_holds(check: registry.Check) -> None:
     check()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[f"{each.claim}-{each.plant.__name__}" for each in FAULTS])
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(each, id=f"{each.claim}-{each.plant.__name__}", marks=together(each.claim)) for each in FAULTS],
+)
 def test_a_fault_breaks_the_claim(monkeypatch: pytest.MonkeyPatch, fault: faults.Fault) -> None:
     monkeypatch.setattr(fault.module, fault.name, fault.plant(getattr(fault.module, fault.name)))
     with pytest.raises(AssertionError):

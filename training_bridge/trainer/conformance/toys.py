@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
+import tokenizers
 import torch
 import transformers
 from torch import Tensor
@@ -19,6 +21,7 @@ from training_bridge.trainer import data, job, logprobs, models, reporting
 from training_bridge.trainer.conformance import registry
 
 VOCABULARY = 61
+PADDING, END = "<pad>", "</s>"
 
 
 def policy(*, seed: int) -> models.Policy:
@@ -40,6 +43,40 @@ def policy(*, seed: int) -> models.Policy:
         model = transformers.LlamaForCausalLM(config)
     model.eval()  # type: ignore[no-untyped-call]
     return models.Policy(model=model, tokenizer=None, device=torch.device("cpu"), dtype=torch.float32)
+
+
+def base(folder: Path, *, seed: int = 0) -> Path:
+    """A folder that a run can start from: the weights of `policy` and a tokenizer of words t2, t3, ..."""
+    starting = policy(seed=seed)
+    starting.model.save_pretrained(folder)
+    words = {PADDING: 0, END: 1, **{f"t{number}": number for number in range(2, VOCABULARY)}}
+    inner = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token=PADDING))
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    transformers.PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=inner, pad_token=PADDING, eos_token=END
+    ).save_pretrained(folder)
+    return folder
+
+
+def text(chance: random.Random, length: int) -> str:
+    """So many words of the tokenizer in `base`, each followed by a space."""
+    return "".join(f"t{chance.randrange(2, VOCABULARY)} " for _ in range(length))
+
+
+def folder(path: Path, *, method: str, base: Path, rows: list[dict[str, Any]], **settings: Any) -> rundir.RunDir:
+    """A run folder, ready to be launched on the CPU."""
+    place = rundir.RunDir(path=path)
+    place.data.mkdir(parents=True)
+    place.train_rows.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    spec.RunSpec.from_dict(
+        {
+            "method": method,
+            "base": {"location": str(base)},
+            "checkpoint_name": "toy",
+            "hyperparameters": {"device": "cpu", **settings},
+        }
+    ).write(place.spec)
+    return place
 
 
 def items(count: int, *, seed: int) -> list[data.Encoded]:

@@ -17,6 +17,7 @@ from training_bridge.trainer import (
     logprobs,
     loop,
     models,
+    parallel,
     probe,
     reference,
     sampling,
@@ -90,13 +91,13 @@ def loss(job: job.Job, policy: models.Policy, rows: list[Row], step: loop.Step[R
 
 def _baseline(job: job.Job, policy: models.Policy, step: loop.Step[Row]) -> Tensor:
     """z of the whole step: its rows' mismatched pairs, as many in a forward pass as a micro-batch has rows."""
-    pairs = [row.mismatched for row in step.rows if row.mismatched is not None]
+    pairs = [row.mismatched for row in step.own if row.mismatched is not None]
     if not pairs:
         return torch.zeros((), device=policy.device)
     size = job.settings.batch_size
     with torch.no_grad():
         found = [logprobs.ratios(policy, pairs[at : at + size])[0] for at in range(0, len(pairs), size)]
-    return kto.baseline(mismatched=torch.cat(found))
+    return kto.baseline(mismatched=parallel.gather(torch.cat(found)))
 
 
 def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
