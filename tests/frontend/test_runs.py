@@ -1,5 +1,6 @@
 """The pages of runs: who may, what they show, and what the form makes."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ from django.test import Client
 from annotate.campaigns.models import Campaign
 from tests import factories
 from tests.training_bridge.runs import rows
-from training_bridge.formats import rundir
-from training_bridge.runs import models
+from training_bridge.formats import rundir, spec
+from training_bridge.runs import models, sampling
 
 pytestmark = pytest.mark.django_db
 
@@ -102,6 +103,13 @@ def test_the_form_trains_on_a_dataset(researcher: Client, campaign: Campaign, ba
     dataset = rows.dataset(campaign, User.objects.get(username="ada"))
     researcher.post("/c/sums/runs/new/", typed(base, method="d2o", dataset=str(dataset.version), **{"s-count": "0"}))
     assert models.Run.objects.get().dataset == dataset
+
+
+def test_every_setting_has_one_field(researcher: Client, campaign: Campaign, base: models.Checkpoint) -> None:
+    text = researcher.get("/c/sums/runs/new/").content.decode()
+    names = [f"h-{each.name}" for each in dataclasses.fields(spec.Hyperparameters)]
+    names += [f"s-{each.name}" for each in dataclasses.fields(sampling.Choice) if each.name != "purpose"]  # radios
+    assert {name: text.count(f'id="{name}"') for name in names} == dict.fromkeys(names, 1)
 
 
 @pytest.mark.parametrize(("format", "method"), [("pairs", "dpo"), ("kto", "kto"), ("d2o", "d2o")])
