@@ -142,9 +142,8 @@ def in_line(items: Sequence[data.Encoded], *, device: torch.device, length: int)
     ]
     marks += [(len(trees), len(segments), False)] * (length - at)
     of_tree, of_segment, is_prompt = (torch.tensor(each).to(device) for each in zip(*marks, strict=True))
-    rest = Segment(ids=[0] * (length - at))
     return _layout(
-        [(each, len(each.ids)) for each in (*segments, rest)],
+        [*((each, len(each.ids)) for each in segments), (Segment(ids=[]), length - at)],
         where=_where(items, rows),
         device=device,
         forest=Forest(trees=of_tree, segments=of_segment, is_prompt=is_prompt),
