@@ -61,6 +61,7 @@ MORE = (
     Setting(
         "cut_gamma", "Power of the critique", "Tokens count by their probability under it. 0: all the same.", "CUT"
     ),
+    Setting("chosen_mask", "Prefer corrected words only", "DPO and ORPO. Else the corrected answer counts whole."),
     Setting("minor_weight", "Weight of minor spans", "What a penalised token counts by the severity of its span."),
     Setting("major_weight", "Weight of major spans", "The same for major ones."),
     Setting("critical_weight", "Weight of critical spans", "The same for critical ones."),

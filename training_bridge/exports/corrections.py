@@ -121,6 +121,22 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     return text
 
 
+def places(edits: Iterable[Edit]) -> list[tuple[int, int]]:
+    """Return where the edits' own words stand in the text that `apply` makes; nothing when they replace it all.
+
+    >>> made = [Edit(start=a, end=b, text=said, severity=0, made=1) for a, b, said in [(0, 2, "अब"), (3, 3, "🙂")]]
+    >>> places(made)
+    [(0, 2), (3, 4)]
+    """
+    found, moved = [], 0
+    for edit in edits:
+        if edit.start is not None and edit.end is not None:
+            start = edit.start + moved
+            found.append((start, start + len(edit.text)))
+            moved += len(edit.text) - (edit.end - edit.start)
+    return found
+
+
 def _faults(tag: consensus.KeptTag, owners: Mapping[int, tuple[int, consensus.Mark]]) -> list[_Fault]:
     found = [_fault(span.severity, span.start, span.end, span.violation_ids, owners) for span in tag.spans]
     places: dict[int | None, list[int]] = {}

@@ -21,7 +21,7 @@ from annotate.quality import consensus
 from training_bridge.exports import corrections
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.exports.options import Options
-from training_bridge.formats.rows import PromptValue, SpanRow
+from training_bridge.formats.rows import PlaceRow, PromptValue, SpanRow
 
 CHUNK = 2000
 
@@ -48,7 +48,8 @@ class Decision:
 
     `constraints` are ids of set entries; `critiques` are what annotators wrote about the violations that these come
     from, each text once, the first made first. `judges` counts the judgments behind it by the annotator's kind,
-    `left_out` those of the kinds that do not count. `is_rewritten`: `chosen` is a correction of the whole output.
+    `left_out` those of the kinds that do not count. `corrected` are the corrections' places in `chosen`;
+    `is_rewritten`: it is a correction of the whole output.
     """
 
     verdict: str
@@ -60,6 +61,7 @@ class Decision:
     left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
     chosen: str = ""
+    corrected: list[PlaceRow] = field(default_factory=list)
     is_rewritten: bool = False
 
 
@@ -155,6 +157,7 @@ def _correct(decision: Decision, made: corrections.Corrected, text: str) -> None
     decision.verdict, decision.is_rewritten = made.state, made.is_whole
     if made.state == corrections.CORRECTED:
         decision.chosen = corrections.apply(text, made.edits)
+        decision.corrected = [PlaceRow(start=start, end=end) for start, end in corrections.places(made.edits)]
         if decision.chosen == text:
             decision.verdict = corrections.CHANGES_NOTHING
         elif not decision.chosen.strip():

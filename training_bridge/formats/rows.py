@@ -56,14 +56,25 @@ class D2ORow(TypedDict):
     model: NotRequired[str]
 
 
+class PlaceRow(TypedDict):
+    """A stretch of a text."""
+
+    start: int
+    end: int
+
+
 class PairRow(TypedDict):
-    """A rejected completion, and `chosen`: the same with the corrections of all its violations. The two differ."""
+    """A rejected completion, and `chosen`: the same with the corrections of all its violations. The two differ.
+
+    `corrected` are the places in `chosen` where the corrections' words stand, none where it was written anew.
+    """
 
     id: str
     prompt: PromptValue
     chosen: str
     rejected: str
     spans: list[SpanRow]
+    corrected: list[PlaceRow]
     constraints: list[int]
     severity: str
     model: NotRequired[str]

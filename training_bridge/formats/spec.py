@@ -72,6 +72,7 @@ class Hyperparameters:
     * `max_prompt_length`: a prompt of more tokens loses its beginning (not its beginning-of-text token), in training
       and in sampling alike; the run's events count them. 0 leaves prompts whole.
     * `span_mask`: a rejected row that has spans is penalised on the tokens inside them only.
+    * `chosen_mask` (DPO, ORPO): of a chosen answer the tokens of the corrections alone are preferred.
     * `minor_weight`, `major_weight`, `critical_weight`: what a penalised token counts, by the severity of its span, or
       of the row where the whole answer is penalised.
     * `length_normalised` divides a row's token weights by their sum: its log-ratio becomes a mean, and a long answer
@@ -121,6 +122,7 @@ class Hyperparameters:
     cut_alpha: float = 1.0
     cut_gamma: float = 1.0
     span_mask: bool = True
+    chosen_mask: bool = False
     minor_weight: float = 1.0
     major_weight: float = 1.0
     critical_weight: float = 1.0

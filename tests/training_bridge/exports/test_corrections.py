@@ -35,7 +35,11 @@ def corrected(*annotators: Sequence[Mark], text: str = TEXT) -> tuple[str, str]:
                 fixes[number] = corrections.Fix(text=correction, is_whole=is_whole)
         votes.append(consensus.Vote(annotator=annotator, verdict="rejected", marks=tuple(made)))
     found = corrections.of(votes=votes, agreed=consensus.verdict(votes), fixes=fixes)
-    return found.state, corrections.apply(text, found.edits)
+    said = corrections.apply(text, found.edits)
+    assert [said[start:end] for start, end in corrections.places(found.edits)] == [
+        edit.text for edit in found.edits if edit.start is not None
+    ]
+    return found.state, said
 
 
 @pytest.mark.parametrize(

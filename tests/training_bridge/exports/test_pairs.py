@@ -137,6 +137,13 @@ def test_judgments_with_corrections_become_pairs(campaign: Campaign, admin: User
     }
     assert {name: row["rejected"] for name, row in found.items()} == {name: SAID[name] for name in found}
     assert all(row["rejected"][span["start"] : span["end"]] for row in found.values() for span in row["spans"])
+    words = {name: [row["chosen"][at["start"] : at["end"]] for at in row["corrected"]] for name, row in found.items()}
+    assert words == {
+        "years": ["2019", "Capitol"],
+        "hindi": ["आज मुंबई", "😀 हूँ"],
+        "smile": ["Both"],
+        "short": [", or now."],
+    }
     years = found["years"]
     assert [years["rejected"][span["start"] : span["end"]] for span in years["spans"]] == ["2018", "EMI"]
     assert years["severity"] == "major"
@@ -200,6 +207,7 @@ def test_a_correction_of_the_whole_output_is_told(campaign: Campaign, admin: Use
     factories.judgment(output, violations=[{"correction": "It came out in 2019."}, {"start": 18, "end": 22}])
     made = built(campaign, admin)
     assert read(made)["years"]["chosen"] == "It came out in 2019."
+    assert read(made)["years"]["corrected"] == []
     assert made.manifest["counts"]["rewritten"] == 1
     assert "look whether those are whole answers" in " ".join(made.manifest["warnings"])
 

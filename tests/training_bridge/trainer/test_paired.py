@@ -29,6 +29,7 @@ def pairs(count: int = 12) -> list[dict[str, Any]]:
             "chosen": row["completion"],
             "rejected": "1" + row["completion"],
             "spans": [span] if number % 2 else [],
+            "corrected": [{"start": 0, "end": 1}],
             "constraints": [number // 9],
             "severity": "major",
         }
@@ -96,6 +97,7 @@ def test_what_weighs_changes_what_is_learned(make: Make, launch: Launch, method:
     asked: dict[str, dict[str, Any]] = {
         "plain": {},
         "whole": {"span_mask": False},
+        "corrected": {"chosen_mask": True},
         "severity": {"minor_weight": 0.25},
         "rows": {"row_weights": "column", "rows": [{**row, "weight": 1 + at % 3} for at, row in enumerate(mixed)]},
         "constraints": {"row_weights": "constraints"},
@@ -116,6 +118,15 @@ def test_the_mask_is_the_rejected_answers_alone(make: Make, job_of: JobOf) -> No
     whole, masked = paired.read(job=job_of(place), policy=policy())
     assert (whole.rejected.mask, whole.chosen.mask, masked.chosen.mask) == (None, None, None)
     assert masked.rejected.mask == [1.0] + [0.0] * (masked.rejected.length - 1)
+
+
+def test_the_chosen_mask_is_what_was_corrected(make: Make, job_of: JobOf) -> None:
+    rows = pairs(2)
+    rows[1]["corrected"] = []  # written anew: the whole answer counts
+    place = make(method="dpo", rows=rows, chosen_mask=True, span_mask=False)
+    marked, anew = paired.read(job=job_of(place), policy=policy())
+    assert marked.chosen.mask == [1.0] + [0.0] * (marked.chosen.length - 1)
+    assert (anew.chosen.mask, marked.rejected.mask) == (None, None)
 
 
 def test_both_answers_follow_the_same_prompt_however_much_fits(make: Make, job_of: JobOf) -> None:
@@ -148,6 +159,7 @@ def test_a_pair_that_lost_an_answer_is_left_out(make: Make, job_of: JobOf) -> No
         ({"chosen": None}, "line 2: chosen must be a text"),
         ({"rejected": 4}, "line 2: rejected must be a text"),
         ({"spans": [{"start": 0, "end": 99}]}, "does not lie inside"),
+        ({"corrected": [{"start": 0, "end": 99}]}, "characters of chosen"),
     ],
 )
 def test_rows_that_are_no_pairs_are_refused(

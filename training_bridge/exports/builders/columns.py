@@ -13,4 +13,5 @@ SPANS = pa.list_(
         ]
     )
 )
+PLACES = pa.list_(pa.struct([("start", pa.int64()), ("end", pa.int64())]))
 CONSTRAINTS = pa.list_(pa.int64())

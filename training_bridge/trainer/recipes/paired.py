@@ -110,7 +110,8 @@ def answers(rows: Sequence[Row]) -> list[data.Encoded]:
 def read(*, job: job.Job, policy: models.Policy) -> list[Row]:
     """The rows of a dataset of pairs that can be used, in order: those of which neither answer was dropped.
 
-    Span mask and severity weigh the rejected answer's tokens; the chosen one counts as a whole. Raises Refused.
+    Span mask and severity weigh the rejected answer's tokens. The chosen one counts as a whole, or with `chosen_mask`
+    in the places that were corrected. Raises Refused.
     """
     found = checked(job=job)
     rejected = _encoded(job, policy, found, "rejected", event="rows")
@@ -156,8 +157,8 @@ def checked(*, job: job.Job) -> list[dict[str, Any]]:
         )
     found = reading.train_rows(job=job, text="rejected")
     for number, row in enumerate(found, start=1):
-        if not isinstance(row.get("chosen"), str):
-            raise errors.Refused(f"data/train.jsonl, line {number}: chosen must be a text.")
+        if problem := reading.problem_of({**row, "spans": row.get("corrected")}, text="chosen"):
+            raise errors.Refused(f"data/train.jsonl, line {number}: {problem}.")
         if row["chosen"] == row["rejected"]:
             raise errors.Refused(
                 f"data/train.jsonl, line {number}: chosen and rejected are the same, so there is nothing to prefer."
@@ -169,11 +170,12 @@ def _encoded(
     job: job.Job, policy: models.Policy, rows: Sequence[dict[str, Any]], side: str, *, event: str
 ) -> list[data.Encoded | None]:
     is_bad = side == "rejected"
+    is_masked = job.settings.span_mask if is_bad else job.settings.chosen_mask
     pairs = [
         data.Pair(
             prompt=row["prompt"],
             completion=row[side],
-            spans=(row.get("spans") or ()) if is_bad and job.settings.span_mask else (),
+            spans=(row.get("spans" if is_bad else "corrected") or ()) if is_masked else (),
             severity=(row.get("severity") or "") if is_bad else "",
         )
         for row in rows
