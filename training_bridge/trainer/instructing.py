@@ -13,7 +13,7 @@ from typing import Any
 from training_bridge.formats import rows, spec
 from training_bridge.trainer import data, errors
 
-OPENING = "Your answer must keep to these rules:"
+OPENING = "Your answer is rejected if it breaks any of these prohibitions:"
 
 
 def of(*, asked: spec.RunSpec) -> str:
@@ -29,10 +29,10 @@ def of(*, asked: spec.RunSpec) -> str:
 
 def text_of(statements: Sequence[str]) -> str:
     """
-    >>> print(text_of(["No greeting.", "Name the unit."]))
-    Your answer must keep to these rules:
-    - No greeting.
-    - Name the unit.
+    >>> print(text_of(["Greets the reader", "Leaves out the unit"]))
+    Your answer is rejected if it breaks any of these prohibitions:
+    - Greets the reader
+    - Leaves out the unit
     """
     return "\n".join([OPENING, *(f"- {' '.join(each.split())}" for each in statements)])
 

@@ -20,7 +20,7 @@ Launch = Callable[[rundir.RunDir], rundir.Status]
 ASKED: dict[str, Any] = {
     "method": "d2o", "max_steps": 8, "anchors": 2, "anchor_max_new_tokens": 4, "save_every": 1, "anchor_refresh": 3,
 }  # fmt: skip
-RULES = ["No greeting.", "Name the unit."]
+RULES = ["Greets the reader", "Leaves out the unit"]
 
 
 def asked(**more: Any) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def test_constraints_are_told_and_neither_kept_nor_trained(
     assert {row["prompt"] for row in stored(place)} == prompts
     assert {row["instructions"] for row in stored(place)} == {instructing.sha256_of(instructing.text_of(RULES))}
     assert trained
-    assert not any("rules" in text for text in trained)
+    assert not any("prohibitions" in text for text in trained)
 
 
 def told(place: rundir.RunDir) -> rundir.RunDir:
