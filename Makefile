@@ -16,10 +16,10 @@ WEB_HALF := annotate frontend worker $(addprefix $(BRIDGE)/,exports runs evaluat
 GPU_HALF := $(addprefix $(BRIDGE)/,trainer formats)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fix bench
+.PHONY: help install run test check fix bench bench-trainer
 
 help:  ## List these commands
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || grep '##' $(MAKEFILE_LIST)
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || grep '##' $(MAKEFILE_LIST)
 
 install: $(TOOLS_STAMP)  ## Make the environment in .venv, or bring it up to date
 
@@ -50,6 +50,9 @@ fix: $(TOOLS_STAMP)  ## Mend what can be mended: format and lint
 
 bench: $(TOOLS_STAMP)  ## Run the benchmarks: make bench ARGS="intake grouping"
 	$(BIN)/python -m tests.bench $(ARGS)
+
+bench-trainer: $(TOOLS_STAMP)  ## Measure the trainer against TRL: make bench-trainer ARGS="kto --threads 2"
+	$(BIN)/python -m tests.bench.trainer $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Negativa needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
