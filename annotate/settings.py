@@ -31,6 +31,7 @@ class Environment(BaseSettings):
     static_root: Path | None = Field(default=None, validation_alias="NEGATIVA_STATIC_ROOT")
     trainer_python: str = Field(default="", validation_alias="NEGATIVA_TRAINER_PYTHON")
     trainer_concurrency: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_CONCURRENCY")
+    trainer_processes: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_PROCESSES")
     upload_max_bytes: int = Field(default=4 * 1024**3, gt=0, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
     worker_concurrency: int = Field(default=2, ge=1, validation_alias="NEGATIVA_WORKER_CONCURRENCY")
     broker_visibility_seconds: int = Field(default=60, ge=15, validation_alias="NEGATIVA_BROKER_VISIBILITY_SECONDS")
@@ -92,6 +93,7 @@ DATASETS = HOME / "datasets"
 RUNS = HOME / "runs"
 TRAINER_PYTHON = ENV.trainer_python
 TRAINER_CONCURRENCY = ENV.trainer_concurrency
+TRAINER_PROCESSES = ENV.trainer_processes
 UPLOAD_MAX_BYTES = ENV.upload_max_bytes
 
 INSTALLED_APPS = [

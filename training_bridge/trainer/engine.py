@@ -1,7 +1,7 @@
 """transformers' Trainer, told what a step is here.
 
 Trainer owns the order of things: accumulation, clipping, the optimizer, the schedule, several processes with FSDP2,
-and whatever service `REPORT_TO` names. Ours are the batches (a pure function of seed and step), the losses, the events,
+and whatever service NEGATIVA_REPORT_TO names. Ours are the batches (a pure function of seed and step), the losses, the events,
 and states without pickles that are whole or absent (steps.py). See docs/decisions/0006.
 """
 
@@ -23,7 +23,7 @@ from training_bridge.trainer import failed_batch, job, models, parallel, speed, 
 if TYPE_CHECKING:
     from training_bridge.trainer import loop
 
-REPORT_TO = "TRAINER_REPORT_TO"
+REPORT_TO = "NEGATIVA_REPORT_TO"
 
 
 class Engine(transformers.Trainer):

@@ -177,6 +177,14 @@ def test_a_second_attempt_is_not_told_by_what_the_first_left(
     assert status is None or status.state == "running"
 
 
+def test_several_processes_are_started_by_torchrun(place: rundir.RunDir, settings: object) -> None:
+    alone = process.trainer_command(folder=place)
+    settings.TRAINER_PROCESSES = 4  # type: ignore[attr-defined]
+    together = process.trainer_command(folder=place)
+    assert together[1:6] == ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "4"]
+    assert (together[0], together[6:]) == (alone[0], alone[1:])
+
+
 def test_launch_says_why_it_cannot(place: rundir.RunDir, settings: object) -> None:
     settings.TRAINER_PYTHON = "/no/such/python"  # type: ignore[attr-defined]
     with pytest.raises(process.CannotLaunch, match="/no/such/python"):

@@ -26,13 +26,26 @@ from training_bridge.runs.launchers import shim
 START_SECONDS = 60
 # The trainer gets what finds programs, models and devices. Not DATABASE_URL, SECRET_KEY or a broker's password.
 PASSED = {
-    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH", "NEGATIVA_CHECKS"),
+    *(
+        "PATH",
+        "HOME",
+        "USER",
+        "LOGNAME",
+        "LANG",
+        "TZ",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "PYTHONPATH",
+        "NEGATIVA_CHECKS",
+        "NEGATIVA_REPORT_TO",
+    ),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"),
 }
 PASSED_PREFIXES = (
     *("HF_", "HUGGINGFACE_", "TRANSFORMERS_", "TOKENIZERS_", "TORCH", "PYTORCH_", "TRITON_"),
     *("CUDA_", "NVIDIA_", "NCCL_", "OMP_", "MKL_", "OPENBLAS_", "LD_", "XDG_", "LC_"),
+    *("WANDB_", "MLFLOW_", "TRACKIO_", "TENSORBOARD_"),
 )
 
 
@@ -81,7 +94,9 @@ def python() -> str:
 
 
 def trainer_command(*, folder: rundir.RunDir) -> list[str]:
-    return [python(), "-m", "training_bridge.trainer", str(folder.path)]
+    processes = settings.TRAINER_PROCESSES
+    together = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [python(), *(together if processes > 1 else []), "-m", "training_bridge.trainer", str(folder.path)]
 
 
 def environment() -> dict[str, str]:
