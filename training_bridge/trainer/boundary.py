@@ -113,10 +113,11 @@ def reason_of(error: Exception, *, phase: str, asked: spec.RunSpec | None = None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those that it was raised from: a library's, or our own sentence about it."""
+    """The error and those that it was raised from, but for our own sentences: they may speak of what was not fatal."""
     seen: BaseException | None = error
     while seen is not None:
-        yield seen
+        if not isinstance(seen, errors.Refused):
+            yield seen
         seen = seen.__cause__
 
 
