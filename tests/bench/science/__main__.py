@@ -26,10 +26,9 @@ from tests.bench.science import cells, plans, pool, report, worlds  # noqa: E402
 
 PLANS: dict[str, Callable[[str, list[int], plans.Results], Iterable[cells.Cell]]] = {
     "base": lambda world, seeds, _: plans.base(world, seeds),
-    "tuning": lambda world, seeds, _: plans.tuning(world, seeds, ways=plans.WAYS),
+    "tuning": lambda world, seeds, _: plans.tuning(world, seeds),
     "masks": lambda world, seeds, _: plans.masks(world, seeds),
     "compared": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.WAYS),
-    "tuning-on-policy": lambda world, seeds, _: plans.tuning(world, seeds, ways=plans.ON_POLICY),
     "on-policy": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.ON_POLICY),
     "guarded": lambda world, seeds, results: plans.guarded(world, seeds, results),
 }

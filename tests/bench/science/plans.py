@@ -47,8 +47,9 @@ WAYS = (
 # Their answers are drawn anew in every step, four to a prompt, and judged by the demo's truth. A right answer counts
 # nothing, a tenth of a wrong one, and a thousand times as much, which leaves the right ones alone to speak.
 FRESH = {"rollouts": 4}
+NSR = Way(name="NSR", method="nsr", hyperparameters=FRESH)
 ON_POLICY = (
-    Way(name="NSR", method="nsr", hyperparameters=FRESH),
+    NSR,
     Way(name="W-REINFORCE", method="w_reinforce", hyperparameters={**FRESH, "right_weight": 0.1}),
     Way(name="positive-only, on-policy", method="w_reinforce", hyperparameters={**FRESH, "right_weight": 1000.0}),
 )
@@ -65,10 +66,10 @@ def base(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
         yield cells.Cell(world=world, seed=seed, label="base", has_tries=True)
 
 
-def tuning(world: str, seeds: Sequence[int], *, ways: Sequence[Way]) -> Iterator[cells.Cell]:
-    """Every method at every rate, on the seeds by which its rate is chosen."""
+def tuning(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
+    """Every method at every rate, on the seeds by which its rate is chosen. The on-policy ones take NSR's."""
     for seed in [each for each in seeds if each in TUNED_ON]:
-        for way in ways:
+        for way in (*WAYS, NSR):
             for rate in RATES:
                 yield cell(world, seed, way, rate=rate)
 
@@ -98,6 +99,7 @@ def compared_cell(world: str, seed: int, way: Way, *, rate: float) -> cells.Cell
 def chosen_rate(way: Way, results: Results) -> float | None:
     """The rate with the largest mean clean share on the problems set aside for this; None before all are tuned."""
     means = {}
+    way = NSR if way in ON_POLICY else way
     for rate in RATES:
         found = [results.get(cell(TUNED_IN, seed, way, rate=rate).key) for seed in TUNED_ON]
         if any(each is None for each in found):
