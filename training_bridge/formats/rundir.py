@@ -6,7 +6,7 @@
     status.json             the trainer's last word, replaced atomically
     events.jsonl            append-only: every object has `kind` (phase, rows, step, probe, stopped, saved, resumed,
                             sampled, end, ...), `at` (Unix seconds) and `elapsed` (seconds of this launch)
-    anchors.jsonl           D2O: what the reference said, sampled once
+    anchors.jsonl           D2O: what the model said by itself, `after` so many steps, under which instructions (sha256)
     steps/                  resumable states, a folder each, renamed into place when whole; what the guard kept
     checkpoint/             the result, renamed into place when whole; its manifest.json lists every file
     failed-batch/           the rows of a step whose loss was no number (rows.jsonl) and its figures (step.json)
