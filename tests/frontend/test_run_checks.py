@@ -72,8 +72,8 @@ def test_checks_of_another_method_are_left_alone(
         ("[" + " " * 50_000 + "]", "Give a list of checks"),
         ('{"check": "max_length"}', "Give a list of checks"),
         ("[1]", "Give a list of checks"),
-        ('[{"check": "max_length"}]', "check 1 (max_length): it needs characters or words"),
-        ('[{"check": "<b>"}]', "check 1 is &#x27;&lt;b&gt;&#x27;"),
+        ('[{"check": "max_length"}]', "Check 1 (max_length): it needs characters or words"),
+        ('[{"check": "<b>"}]', "Check 1 is &#x27;&lt;b&gt;&#x27;"),
     ],
 )
 def test_the_form_says_what_is_wrong_and_keeps_what_was_typed(

@@ -18,6 +18,7 @@ from annotate.campaigns.models import Campaign
 from annotate.intake.models import ImportBatch
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import spec
+from training_bridge.formats.checks import declared
 from training_bridge.runs import checkpoint_folder, folder, models, progress, sampling, states
 
 LONGEST_LOCATION = 1000
@@ -231,9 +232,10 @@ def _check_checks(campaign: Campaign, method: str, checks: Sequence[dict[str, An
     if not checks:
         raise CannotRequest(f"{label} needs checks: they say which of the model's answers are right.", field="checks")
     try:
-        spec.checks(checks)
-    except spec.BadSpec as error:
-        raise CannotRequest(f"{error}.", field="checks") from error
+        declared.read(checks)
+    except ValueError as error:
+        said = str(error)
+        raise CannotRequest(f"{said[0].upper()}{said[1:]}.", field="checks") from error
     if not folder.prompts(campaign_id=campaign.pk, choice=sampling.Choice()).exists():
         raise CannotRequest("There are no prompts to answer. Import outputs first.", field="method")
 

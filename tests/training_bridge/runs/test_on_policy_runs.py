@@ -80,7 +80,7 @@ def test_fill_writes_no_more_prompts_than_the_steps_see(sums: Campaign, base: mo
     ("changes", "field", "says"),
     [
         ({"checks": []}, "checks", "NSR needs checks"),
-        ({"checks": [{"check": "max_size"}]}, "checks", "check 1 is 'max_size'"),
+        ({"checks": [{"check": "max_size"}]}, "checks", "Check 1 is 'max_size'"),
         ({"checks": [{"check": "python", "function": "os.system"}]}, "checks", "os.system is not among the functions"),
         ({"method": "sample", "sampling": {"count": 1}}, "checks", "sample only has none"),
     ],
