@@ -14,7 +14,7 @@ def result(label: str, seed: int, **figures: Any) -> dict[str, Any]:
         "seed": seed,
         "label": label,
         "reason": "",
-        "events": {"kept": None},
+        "events": {"kept": None, "probe": []},
         "clean": 0.5,
         "greedy": 1.0,
         "entropy": 0.2,

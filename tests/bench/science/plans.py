@@ -17,7 +17,7 @@ TUNED_IN, TUNED_ON = "words", (1,)
 RATES = (5e-5, 2e-4, 8e-4)
 # What the guard is tried with: a rate so many times the chosen one, and the nats per token that it allows to be lost.
 TOO_FAST, STOP_BELOW = 10, 0.05
-MASK_RATES = (2e-5, 1e-4, 3e-4, 5e-6)
+MASK_RATES = (1e-4, 3e-4, 2e-5, 5e-6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,11 +76,11 @@ def tuning(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
 
 def masks(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
     """Marked spans against whole answers, without a retain term or a guard."""
-    for seed in seeds:
-        for way in MASKED:
-            for rate in MASK_RATES:
-                for is_masked in (True, False):
-                    yield cell(world, seed, way, rate=rate, part="spans" if is_masked else "whole", span_mask=is_masked)
+    for rate in MASK_RATES:
+        for seed in seeds:
+            for way in MASKED:
+                for part in ("spans", "whole"):
+                    yield cell(world, seed, way, rate=rate, part=part, span_mask=part == "spans")
 
 
 def compared(world: str, seeds: Sequence[int], results: Results, *, ways: Sequence[Way]) -> Iterator[cells.Cell]:
