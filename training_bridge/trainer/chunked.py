@@ -97,7 +97,7 @@ class _Chunked(torch.autograd.Function):
                     pull = _pull(logits, targets[part], totals[part], how.head).to(how.dtype)
                     if pulls is not None:
                         torch.mm(pull, matrix, out=pulls[part])
-                    if wants_head and pull.nbytes * (len(kept) + 1) <= KEPT_BYTES[hidden.device.type]:
+                    if wants_head and size * pull[:1].nbytes * (len(kept) + 1) <= KEPT_BYTES[hidden.device.type]:
                         kept.append(pull)
         ctx.save_for_backward(hidden, weight, bias, targets, totals, pulls, *kept)
         ctx.how = how
