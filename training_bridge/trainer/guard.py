@@ -22,7 +22,7 @@ def of(*, job: job.Job, watched: probe.Probe | None) -> Guard | None:
     if not job.settings.stop_below:
         return None
     if watched is None:
-        raise errors.Refused("stop_below watches accepted answers, and this dataset has none. Set it to 0.")
+        raise errors.Refused("stop_below needs answers to watch, and this run has none. Set it to 0.")
     spec = steps.fingerprint_of(job.folder.spec)
     return Guard(folder=job.folder.steps, allowed=job.settings.stop_below, fingerprint=spec)
 

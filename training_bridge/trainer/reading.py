@@ -25,6 +25,19 @@ def train_rows(*, job: job.Job, text: str) -> list[dict[str, Any]]:
     return found
 
 
+def refuse_without_accepted(*, job: job.Job, accepted: int) -> None:
+    """Before anything costly: raises Refused for settings that need accepted answers, where there are none."""
+    for name, does in (
+        ("retain_weight", "holds accepted answers in place"),
+        ("stop_below", "watches accepted answers"),
+    ):
+        if getattr(job.settings, name) and not accepted:
+            raise errors.Refused(
+                f"{name} {does}, and no row of this dataset that can be used is accepted. Set it to 0, or use a "
+                "dataset with accepted rows."
+            )
+
+
 def problem_of(row: dict[str, Any], *, text: str) -> str:
     """Say what is wrong with a row, or return an empty string."""
     prompt, answer = row.get("prompt"), row.get(text)

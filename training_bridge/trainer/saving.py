@@ -10,7 +10,7 @@ from training_bridge.formats import manifest
 from training_bridge.trainer import job, models, steps
 
 # Events whose last word belongs to the checkpoint: what became of the rows, and what the watched answers lost.
-KEPT = ("rows", "anchor_rows", "displaced", "stopped")
+KEPT = ("rows", "chosen_rows", "anchor_rows", "displaced", "stopped")
 
 
 def save(*, job: job.Job, policy: models.Policy, steps_taken: int) -> None:

@@ -168,6 +168,8 @@ def read(*, job: job.Job, policy: models.Policy, has_marks: bool = True) -> list
         for row in found
     ]
     encoded = data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs)
+    kept = [row["label"] for row, item in zip(found, encoded, strict=True) if item is not None]
+    reading.refuse_without_accepted(job=job, accepted=sum(kept))
     weights = weighing.of_rows(found, how=job.settings.row_weights)
     return [
         Row(
