@@ -56,6 +56,14 @@ MORE = (
     ),
     Setting("probe_every", "Look at good answers every", "So many steps, and after the last. 0: a tenth of all."),
     Setting("gamma", "Gamma", "Margin; above 0 it pushes on where an answer is already unlikely.", "SimNPO"),
+    Setting("mismatch_weight", "Weight of unrelated answers", "A guard. 2 is usual; 0: none.", "gradient ascent"),
+    Setting("mismatches", "Unrelated answers", "Accepted ones, to each rejected row in a step.", "gradient ascent"),
+    Setting(
+        "divergence_weight",
+        "Weight of the divergence",
+        "A guard: how far accepted answers' distributions may move. 2 is usual; 0: none.",
+        "gradient ascent",
+    ),
     Setting("cut_threshold", "Threshold", "A token is wrong that the critique makes so many times as likely.", "CUT"),
     Setting("cut_alpha", "Weight of wrong tokens", "What a wrong token counts against the others.", "CUT"),
     Setting(

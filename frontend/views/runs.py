@@ -28,7 +28,7 @@ METHODS = (
     ("bnf", "BNF", "rejected and accepted answers; a token counts less once it is rarer than in the base"),
     ("unlikelihood", "Unlikelihood", "marked words become unlikely, the other words of the answer likely"),
     ("cut", "CUT", "as unlikelihood, but critiques find the words: for rejected answers that have one"),
-    ("gradient_ascent", "Gradient ascent", "pushes rejected answers down without bound: to compare with, it collapses"),
+    ("gradient_ascent", "Gradient ascent", "pushes rejected answers down without bound, with guards: to compare with"),
     ("sft", "SFT", "accepted answers alone, or corrected ones: what training on rejections is compared with"),
     ("dpo", "DPO", "corrected answers over the rejected ones, against the base; both may fall, so watch the probe"),
     ("orpo", "ORPO", "corrected answers, and their odds over the rejected ones; no base holds it in place"),

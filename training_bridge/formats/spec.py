@@ -82,6 +82,9 @@ class Hyperparameters:
     * `retain_weight` times the mean negative log-likelihood of the anchors (D2O), chosen answers (pairs) or accepted
       rows (all others) is added.
     * `gamma` is SimNPO's margin.
+    * `mismatch_weight` and `divergence_weight` guard gradient ascent, whose loss counts 1: times the NLL of
+      `mismatches` accepted answers to other prompts, drawn anew for each rejected row in every step, and times
+      KL(starting model || policy) per token of accepted rows. Both 0 is gradient ascent without guards.
     * `cut_threshold`: CUT takes a token for wrong that the critique makes more than so many times as likely. Such a
       token counts `cut_alpha` times its probability under the critique to the power `cut_gamma`.
     * `anchor_constraints` (D2O): while the anchors are sampled, the model is told the spec's `constraints` in its
@@ -118,6 +121,9 @@ class Hyperparameters:
     desirable_weight: float = 1.0
     undesirable_weight: float = 1.0
     gamma: float = 0.0
+    mismatch_weight: float = 2.0
+    mismatches: int = 5
+    divergence_weight: float = 2.0
     cut_threshold: float = 1.1
     cut_alpha: float = 1.0
     cut_gamma: float = 1.0
@@ -264,6 +270,9 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "desirable_weight": (0, None),
     "undesirable_weight": (0, None),
     "gamma": (None, None),
+    "mismatch_weight": (0, None),
+    "mismatches": (1, None),
+    "divergence_weight": (0, None),
     "cut_threshold": (1, None),
     "cut_alpha": (0, None),
     "cut_gamma": (0, None),

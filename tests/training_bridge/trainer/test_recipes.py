@@ -301,7 +301,7 @@ def test_kto_in_bfloat16_keeps_trained_weights_in_float32(make: Make, launch: La
     assert events(place, "step")[0]["loss"] == pytest.approx(0.5, abs=1e-2)
 
 
-@pytest.mark.parametrize("method", ["npo", "simnpo", "unlikelihood", "gradient_ascent"])
+@pytest.mark.parametrize("method", ["npo", "simnpo", "unlikelihood"])
 def test_unpaired_methods_make_rejected_answers_rarer(make: Make, launch: Launch, method: str) -> None:
     place = make(
         method=method,

@@ -73,12 +73,19 @@ def loss(settings: spec.Hyperparameters, policy: models.Policy, rows: list[Row],
     kept, parts = unpaired.likelihoods(said, real, rows, step)
     if told:
         bad = torch.tensor([row.told is not None for row in rows], device=policy.device)
-        both = {"logprobs": said[bad], "with_critique": found[len(rows) :], "threshold": settings.cut_threshold}
-        contrasted = cut.loss(**both, real=real[bad], alpha=settings.cut_alpha, gamma=settings.cut_gamma)
+        under, threshold = found[len(rows) :], settings.cut_threshold
+        contrasted = cut.loss(
+            logprobs=said[bad],
+            with_critique=under,
+            real=real[bad],
+            threshold=threshold,
+            alpha=settings.cut_alpha,
+            gamma=settings.cut_gamma,
+        )
         losses = losses.masked_scatter(bad, contrasted + nll[len(rows) :])
+        wrong = cut.wrong_tokens(logprobs=said[bad], with_critique=under, threshold=threshold) * real[bad]
         count = unpaired.count(step, is_accepted=False)
-        wrong = (cut.wrong_tokens(**both) * real[bad]).sum(1) / real[bad].sum(1)
-        parts["wrong_share"] = wrong.sum() / count
+        parts["wrong_share"] = (wrong.sum(1) / real[bad].sum(1)).sum() / count
         parts["nll_critiqued"] = nll[len(rows) :].detach().sum() / count
     value = (torch.tensor([row.weight for row in rows], device=policy.device) * losses).sum() / len(step.rows)
     return loop.Loss(

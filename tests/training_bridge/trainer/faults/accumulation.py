@@ -11,7 +11,7 @@ from torch import Tensor
 from tests.training_bridge.trainer.faults import Fault
 from training_bridge.trainer import loop
 from training_bridge.trainer.losses import kto as losses
-from training_bridge.trainer.recipes import d2o, kto, unpaired
+from training_bridge.trainer.recipes import bnf, cut, d2o, gradient_ascent, kto, unpaired
 
 RecipeLoss = Callable[..., loop.Loss]
 
@@ -66,6 +66,17 @@ def added_up(baseline: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return faulty
 
 
+def draws_by_turns(draw: Callable[..., Any]) -> Callable[..., Any]:
+    """What is drawn depends on how often something was drawn before: on the order of rows, and on interruptions."""
+    turns: list[int] = []
+
+    def faulty(self: Any, row: Any, *, step: int) -> Any:
+        turns.append(step)
+        return draw(self, dataclasses.replace(row, number=1000 + len(turns)), step=step)
+
+    return faulty
+
+
 FAULTS = [
     Fault("accumulation.d2o_in_four_equals_at_once", d2o, by_micro_batch),
     Fault("accumulation.d2o_in_four_equals_at_once", d2o, weighs_by_tokens),
@@ -78,4 +89,10 @@ FAULTS = [
     Fault("accumulation.kto_in_four_equals_at_once", losses, added_up, "baseline"),
     Fault("accumulation.npo_in_four_equals_at_once", unpaired, mean_of_means),
     Fault("accumulation.npo_in_four_equals_at_once", unpaired, by_micro_batch),
+    Fault("accumulation.bnf_in_four_equals_at_once", bnf, mean_of_means),
+    Fault("accumulation.bnf_in_four_equals_at_once", bnf, divides_by_the_weights),
+    Fault("accumulation.cut_in_four_equals_at_once", cut, mean_of_means),
+    Fault("accumulation.cut_in_four_equals_at_once", cut, by_micro_batch),
+    Fault("accumulation.gradient_ascent_in_four_equals_at_once", gradient_ascent, mean_of_means),
+    Fault("accumulation.gradient_ascent_in_four_equals_at_once", gradient_ascent.Unrelated, draws_by_turns, "draw"),
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from tests.training_bridge.trainer.faults import Fault
+from training_bridge.trainer import divergence
 from training_bridge.trainer.losses import gradient_ascent
 
 Loss = Callable[..., Tensor]
@@ -73,6 +75,19 @@ def trains_the_reference(_: Loss) -> Loss:
     return faulty
 
 
+def forgets_the_cap(_: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The gradient by the logits is taken for the one by what the linear layer says."""
+    return lambda how, logits, references: (logits.softmax(1) - references.softmax(1)).to(how.dtype)
+
+
+def keeps_the_head_itself(_: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda weight: weight
+
+
+def drops_the_last_chunk(chunks: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *of: list(chunks(*of))[:-1]
+
+
 FAULTS = [
     Fault("gradient_ascent.equals_the_formula", gradient_ascent, descends),
     Fault("gradient_ascent.equals_the_formula", gradient_ascent, counts_padding),
@@ -86,4 +101,9 @@ FAULTS = [
     Fault("gradient_ascent.divergence_starts_at_zero", gradient_ascent, cross_entropy, "divergence"),
     Fault("gradient_ascent.divergence_starts_at_zero", gradient_ascent, forgets_to_normalise, "divergence"),
     Fault("gradient_ascent.divergence_leaves_the_reference", gradient_ascent, trains_the_reference, "divergence"),
+    Fault("gradient_ascent.divergence_in_chunks_equals_the_whole_logits", divergence._How, forgets_the_cap, "pull"),
+    Fault(
+        "gradient_ascent.divergence_in_chunks_equals_the_whole_logits", divergence._How, drops_the_last_chunk, "chunks"
+    ),
+    Fault("gradient_ascent.divergence_stays_with_the_starting_model", divergence, keeps_the_head_itself, "_kept"),
 ]

@@ -17,7 +17,7 @@ from torch import Tensor
 from training_bridge.trainer import data, job, logprobs, loop, models
 from training_bridge.trainer.conformance import toys
 from training_bridge.trainer.conformance.registry import assert_close, claim
-from training_bridge.trainer.recipes import d2o, kto, npo, unpaired
+from training_bridge.trainer.recipes import bnf, cut, d2o, gradient_ascent, kto, npo, unpaired
 
 R = TypeVar("R")
 RecipeLoss = Callable[[job.Job, models.Policy, list[R], loop.Step[R]], loop.Loss]
@@ -148,6 +148,68 @@ def npo_in_four_equals_at_once() -> None:
         return unpaired.loss(asked.settings, policy, batch, step, rejection=npo.rejection, has_reference=True)
 
     four, one = (_step(rows, loss, micro_batches=count, method="npo", retain_weight=0.5) for count in (4, 1))
+    _assert_same(four, one)
+
+
+@claim("accumulation")
+def bnf_in_four_equals_at_once() -> None:
+    """BNF with row weights and retain term, one row in four accepted: four micro-batches equal one batch of four."""
+    rows = [
+        unpaired.Row(item=item, is_accepted=number == 2, weight=1 + number / 2)
+        for number, item in enumerate(_scored(4, seed=8))
+    ]
+
+    def loss(
+        asked: job.Job, policy: models.Policy, batch: list[unpaired.Row], step: loop.Step[unpaired.Row]
+    ) -> loop.Loss:
+        return bnf.loss(asked.settings, policy, batch, step)
+
+    four, one = (_step(rows, loss, micro_batches=count, method="bnf", retain_weight=0.5) for count in (4, 1))
+    _assert_same(four, one)
+
+
+@claim("accumulation")
+def cut_in_four_equals_at_once() -> None:
+    """CUT with row weights and retain term, one row in four accepted: four micro-batches equal one batch of four."""
+    rows = []
+    for number, item in enumerate(toys.items(4, seed=9)):
+        told = data.Encoded(ids=[5, 7, 11, *item.ids], prompt_length=item.prompt_length + 3)
+        rows.append(
+            cut.Row(item=item, is_accepted=number == 1, weight=1 + number / 2, told=None if number == 1 else told)
+        )
+
+    def loss(asked: job.Job, policy: models.Policy, batch: list[cut.Row], step: loop.Step[cut.Row]) -> loop.Loss:
+        return cut.loss(asked.settings, policy, batch, step)
+
+    four, one = (_step(rows, loss, micro_batches=count, method="cut", retain_weight=0.5) for count in (4, 1))
+    assert 0 < one.event["wrong_share"] < 1, "all or no tokens are wrong: a part of the loss is not looked at"
+    _assert_same(four, one)
+
+
+@claim("accumulation")
+def gradient_ascent_in_four_equals_at_once() -> None:
+    """Gradient ascent with its guards, three rows in eight accepted: four micro-batches equal one batch of eight."""
+    given = [
+        gradient_ascent.Row(
+            item=item, is_accepted=number in (0, 3, 6), weight=1 + number / 2, prompt_key=str(number), number=number
+        )
+        for number, item in enumerate(toys.items(8, seed=10))
+    ]
+    with toys.run(method="gradient_ascent", mismatches=1) as asked:
+        rows, guards = gradient_ascent.guarded(job=asked, policy=toys.policy(seed=0), rows=given)
+
+    def loss(
+        asked: job.Job,
+        policy: models.Policy,
+        batch: list[gradient_ascent.Row],
+        step: loop.Step[gradient_ascent.Row],
+    ) -> loop.Loss:
+        return gradient_ascent.loss(asked.settings, policy, batch, step, guards=guards)
+
+    four, one = (
+        _step(rows, loss, micro_batches=count, method="gradient_ascent", retain_weight=0.5) for count in (4, 1)
+    )
+    assert one.event["divergence"] > 0.1, "the two models are the same: a guard is not looked at"
     _assert_same(four, one)
 
 
