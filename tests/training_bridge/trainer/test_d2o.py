@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +14,7 @@ import torch
 
 from tests.training_bridge.trainer import test_process, test_recipes, toys
 from training_bridge.formats import rundir
-from training_bridge.trainer import anchors, drawing, generation, instructing, job, loop, models, starting
+from training_bridge.trainer import anchors, drawing, generation, instructing, job, loop, models, parallel, starting
 from training_bridge.trainer.recipes import d2o
 
 Make = Callable[..., rundir.RunDir]
@@ -120,6 +123,26 @@ def test_kill_9_with_refreshes_ends_with_the_same_weights(make: Make, launch: La
         process.wait()
     assert test_recipes.events(cut, "resumed")[0]["step"] >= 20
     assert test_recipes.is_same(whole.checkpoint, cut.checkpoint)
+
+
+@pytest.mark.slow
+def test_two_processes_sample_the_anchors_of_one(make: Make, launch: Launch) -> None:
+    more = {"rows": test_recipes.d2o_rows(30), "max_steps": 1, "anchors": 8, "anchor_refresh": 0}
+    one, two = make("one", **asked(**more)), make("two", **asked(**more))
+    assert launch(one).reason == ""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run(
+        [*command, "-m", "training_bridge.trainer", str(two.path)], cwd=test_process.ROOT, env=environment, check=False
+    )
+    assert ended.returncode == 0, two.read_status()
+    assert stored(two) == stored(one)
+
+
+def test_refreshes_are_for_one_process(make: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "count", lambda: 2)
+    status = launch(make(**asked()))
+    assert "divided between 2 processes" in status.reason
 
 
 def test_refreshed_anchors_that_are_lost_cannot_be_sampled_again(
