@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from training_bridge.formats import rows
 from training_bridge.formats.checks import declared
@@ -12,13 +12,17 @@ from training_bridge.trainer import data, errors, fitting, generation, job, mode
 STORED = ("completion", "rejected", "chosen", "label")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Prompt:
-    """A training prompt: its place among the run's prompts, its token ids, and its text as checks see it."""
+    """A training prompt: its place among the run's prompts, its token ids, and its text as checks see it.
+
+    `answers` are the sequences of the step at hand: a step's rows hold what went through, as in every other method.
+    """
 
     number: int
     ids: list[int]
     text: str
+    answers: list[data.Encoded] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

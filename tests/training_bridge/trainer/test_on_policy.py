@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.training_bridge.trainer.test_recipes import events, is_same
 from training_bridge.formats import manifest, rundir, spec
 from training_bridge.formats.checks import python_function
 from training_bridge.trainer import job, models, rewards, rollouts
+from training_bridge.trainer.losses import nsr
 
 Make = Callable[..., rundir.RunDir]
 Launch = Callable[[rundir.RunDir], rundir.Status]
@@ -191,3 +193,14 @@ def test_draws_are_of_the_policy_and_of_their_seed(asked: Make, job_of: JobOf, b
 def test_an_answer_without_text_is_wrong_under_every_check() -> None:
     assert rewards.violated(checks=[], prompt="1", output=" \n") == [rewards.EMPTY]
     assert rewards.violated(checks=[], prompt="1", output="1") == []
+
+
+def test_a_step_that_diverges_leaves_its_answers(asked: Make, launch: Launch, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = asked(max_steps=3)
+    right = nsr.loss
+    monkeypatch.setattr(nsr, "loss", lambda **given: right(**given) * float("nan"))
+    assert "The loss is not a number at step 1" in launch(place).reason
+    lines = [json.loads(line) for line in (place.failed_batch / "rows.jsonl").read_text().splitlines()]
+    assert len(lines) == 16
+    assert {line["text"] for line in lines} <= {row["prompt"] for row in questions()}
+    assert all(line["prompt"] == line["text"] and line["completion"] for line in lines)

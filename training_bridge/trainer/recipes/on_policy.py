@@ -114,6 +114,8 @@ def drawn(task: Task, step: loop.Step[rollouts.Prompt]) -> Answers:
     seed = f"rollouts/{settings.seed}/{step.number}"
     found = rollouts.draw(job=task.job, policy=task.policy, prompts=step.rows, count=settings.rollouts, seed=seed)
     by_prompt = {number: [judge(task, each) for each in answers] for number, answers in found.items()}
+    for row in step.rows:
+        row.answers = [each.item for each in found[row.number]]
     whole = [each for row in step.rows for each in by_prompt[row.number]]
     tokens = sum(each.rollout.item.length for each in whole)
     task.job.reporter.event("rollouts", step=step.number + 1, **figures(whole))
