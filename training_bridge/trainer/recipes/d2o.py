@@ -170,4 +170,7 @@ def _rows(
         Row(rejected=item, anchors=said[key], weight=weight, key=key)
         for (_, item), weight, key in zip(usable, weights, keys, strict=True)
     ]
-    return [row for row in rows if len(row.anchors) == job.settings.anchors]
+    whole = [row for row in rows if len(row.anchors) == job.settings.anchors]
+    if not whole:
+        raise errors.Refused("No row can be trained on: each lost an anchor. Lower anchor_max_new_tokens.")
+    return whole
