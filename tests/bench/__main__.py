@@ -1,5 +1,5 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-storm]`. The storm kills its database, so it makes one for itself.
+logprobs packing storm]`. The storm kills its database, so it makes one for itself; log-probs and packing need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -18,18 +18,19 @@ from annotate.hosting import postgres
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
 ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
-ALL = ("intake", "export", "grouping", "queue", "page", "storm")
-STORM = "storm"
+ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page")
+BY_ITSELF = {"logprobs": "logprobs", "packing": "packing", "storm": "queue_storm"}
 
 
 def main(names: list[str]) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")  # noqa: T201
-    wanted = names or ALL
-    if any(name != STORM for name in wanted):
-        _on_one_database([name for name in wanted if name != STORM])
-    if STORM in wanted:
-        _say(STORM)
-        _run(["-m", "tests.bench.queue_storm"], dict(os.environ))
+    wanted = names or [*ON_ONE_DATABASE, *BY_ITSELF]
+    if on_one := [name for name in wanted if name not in BY_ITSELF]:
+        _on_one_database(on_one)
+    for name in wanted:
+        if name in BY_ITSELF:
+            _say(name)
+            _run(["-m", f"tests.bench.{BY_ITSELF[name]}"], dict(os.environ))
 
 
 def _on_one_database(names: list[str]) -> None:
