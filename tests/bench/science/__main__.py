@@ -29,6 +29,7 @@ PLANS: dict[str, Callable[[str, list[int], plans.Results], Iterable[cells.Cell]]
     "tuning": lambda world, seeds, _: plans.tuning(world, seeds),
     "masks": lambda world, seeds, _: plans.masks(world, seeds),
     "compared": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.WAYS),
+    "core": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.CORE),
     "on-policy": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.ON_POLICY),
     "guarded": lambda world, seeds, results: plans.guarded(world, seeds, results),
 }

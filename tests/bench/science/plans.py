@@ -44,6 +44,8 @@ WAYS = (
     ),
     Way(name="SFT on accepted", method="sft"),
 )
+# The methods that the claim about pass@k is about; the others come after them.
+CORE = tuple(way for way in WAYS if way.name.startswith(("KTO, both", "D2O", "NPO", "gradient", "SFT")))
 # Their answers are drawn anew in every step, four to a prompt, and judged by the demo's truth. A right answer counts
 # nothing, a tenth of a wrong one, and a thousand times as much, which leaves the right ones alone to speak.
 FRESH = {"rollouts": 4}
