@@ -19,7 +19,7 @@ def build(*, folder: Path, texts: Iterable[str], vocabulary: int = VOCABULARY) -
 
     The tokenizer may find fewer words than `vocabulary` in little text; the model has that many all the same.
     """
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     tokenizer(texts, vocabulary).save_pretrained(folder)
     torch.manual_seed(0)
     model = transformers.LlamaForCausalLM(config(vocabulary))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
 from tests.bench.trainer import process, stopwatch
 from training_bridge.formats import rundir, spec
-from training_bridge.trainer import data, engine, job, loop, models, packing, reference, reporting
+from training_bridge.trainer import data, job, loop, models, packing, reference, reporting
 from training_bridge.trainer.recipes import d2o
 
 BATCH = 2
 NEVER = 2**31
-IMPORTED = engine  # before the clock runs
 
 
 def main() -> None:
+    importlib.import_module("training_bridge.trainer.engine")  # before the clock runs, as TRL is
     asked, answer = process.question()
     answer.write_text(json.dumps(measured(asked)), encoding="utf-8")
 
