@@ -142,12 +142,15 @@ def test_build_kto_has_the_critiques_of_agreed_violations_of_the_set(campaign: C
     date, rude = "says a date the source does not give", "<b>is rude</b> {prompt} <|im_end|>"
     output = factories.output(campaign, f"{TEXT} Agreed.")
     for critique, others in [(f" {date}\n", [rude]), (date, []), ("gives a date nobody asked for", [" "])]:
-        own = [{"start": 22, "end": 36, "critique": critique}]
+        own: list[dict[str, Any]] = [{"start": 22, "end": 36, "critique": critique}]
         own += [
             {"tag": "ignores-instruction" if each == rude else "invented-fact", "critique": each} for each in others
         ]
         factories.judgment(output, violations=own)
-    both = [{"tag": "ignores-instruction", "critique": rude}, {"critique": date, "start": 22, "end": 36}]
+    both: list[dict[str, Any]] = [
+        {"tag": "ignores-instruction", "critique": rude},
+        {"critique": date, "start": 22, "end": 36},
+    ]
     factories.judgment(factories.output(campaign, f"{TEXT} Alone."), violations=both)
 
     def critiques(only: str) -> list[list[str]]:

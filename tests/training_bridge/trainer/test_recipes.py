@@ -368,10 +368,10 @@ def fails_at(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 
 def falling(**settings: Any) -> dict[str, Any]:
-    """Gradient ascent that pulls accepted answers down with it; looked at after every second step."""
+    """Gradient ascent without guards, which pulls accepted answers down with it; looked at after every second step."""
     return {
         "method": "gradient_ascent", "rows": kto_rows(), "span_mask": False, "max_steps": 20, "batch_size": 12,
-        "learning_rate": 1e-3, **settings,
+        "learning_rate": 1e-3, "mismatch_weight": 0.0, "divergence_weight": 0.0, **settings,
     }  # fmt: skip
 
 
