@@ -1,8 +1,8 @@
 """transformers' Trainer, told what a step is here.
 
 Trainer owns the order of things: accumulation, clipping, the optimizer, the schedule, several processes with FSDP2,
-and whatever service NEGATIVA_REPORT_TO names. Ours are the batches (a pure function of seed and step), the losses, the events,
-and states without pickles that are whole or absent (steps.py). See docs/decisions/0006.
+and whatever service NEGATIVA_REPORT_TO names. Ours are the batches (a pure function of seed and step), the losses, the
+events, and states without pickles that are whole or absent (steps.py). See docs/decisions/0006.
 """
 
 from __future__ import annotations
