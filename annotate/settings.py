@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ class Environment(BaseSettings):
     trainer_python: str = Field(default="", validation_alias="NEGATIVA_TRAINER_PYTHON")
     trainer_concurrency: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_CONCURRENCY")
     trainer_processes: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_PROCESSES")
+    checks: str = Field(default="", validation_alias="NEGATIVA_CHECKS")
     upload_max_bytes: int = Field(default=4 * 1024**3, gt=0, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
     worker_concurrency: int = Field(default=2, ge=1, validation_alias="NEGATIVA_WORKER_CONCURRENCY")
     broker_visibility_seconds: int = Field(default=60, ge=15, validation_alias="NEGATIVA_BROKER_VISIBILITY_SECONDS")
@@ -74,6 +76,8 @@ def _database(conninfo: str) -> dict[str, Any]:
 
 
 ENV = _environment()
+# Read by modules that know no settings, in this process and in the trainer's: what stands in .env is for them, too.
+os.environ.setdefault("NEGATIVA_CHECKS", ENV.checks)
 HOME = ENV.home.absolute()
 DEBUG = ENV.debug
 SECRET_KEY = ENV.secret_key or kept.secret(HOME / "secrets" / "secret-key")
