@@ -38,7 +38,12 @@ def measure(*, folder: Path, options: Options) -> dict[str, Any]:
     found: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
     for number in range(options.rounds):
         for way in WAYS:
-            asked = {"run": str(folder / f"{way}-{number}"), "base": str(folder / "base"), "rows": rows, "way": way}
+            asked = {
+                "run": str(folder / f"{way}-{number}" / "run"),
+                "base": str(folder / "base"),
+                "rows": rows,
+                "way": way,
+            }
             work = folder / "work" / f"{way}-{number}"
             ended = process.run(
                 module="tests.bench.trainer.d2o_ours", asked=asked, folder=work, threads=options.threads

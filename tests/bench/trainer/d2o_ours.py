@@ -26,7 +26,7 @@ def measured(asked: dict[str, Any]) -> dict[str, Any]:
     """Reference and training of all rows once, in steps of BATCH; anchors are given, for sampling is another matter."""
     if asked["way"] == "unshared":
         packing.SHARED_FROM = NEVER
-    place = rundir.RunDir(path=Path(asked["run"]))
+    place = rundir.RunDir(path=Path(asked["run"]))  # alone in its folder: no other run's cache of the reference
     place.path.mkdir(parents=True)
     rows = [as_row(each) for each in asked["rows"]]
     values = {
@@ -37,7 +37,7 @@ def measured(asked: dict[str, Any]) -> dict[str, Any]:
             "batch_size": BATCH,
             "max_steps": len(rows) // BATCH,
             "max_length": 2048,
-            "learning_rate": 1e-5,
+            "learning_rate": 1e-4,
             "anchors": len(rows[0].anchors),
             "save_every": 0,
             "device": "cpu",
