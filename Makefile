@@ -16,7 +16,7 @@ WEB_HALF := annotate frontend worker $(addprefix $(BRIDGE)/,exports runs evaluat
 GPU_HALF := $(addprefix $(BRIDGE)/,trainer formats)
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test check fix bench bench-trainer
+.PHONY: help install run test check fix bench bench-trainer bench-science
 
 help:  ## List these commands
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null || grep '##' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: $(TOOLS_STAMP)  ## Run the benchmarks: make bench ARGS="intake grouping"
 
 bench-trainer: $(TOOLS_STAMP)  ## Measure the trainer against TRL: make bench-trainer ARGS="kto --threads 2"
 	$(BIN)/python -m tests.bench.trainer $(ARGS)
+
+bench-science: $(TOOLS_STAMP)  ## What the methods do at toy scale: make bench-science ARGS="base tuning compared report --work var/science"
+	$(BIN)/python -m tests.bench.science $(ARGS)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Negativa needs Python 3.11 or newer; name one: make PYTHON=python3.12")'
