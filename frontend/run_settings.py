@@ -12,6 +12,7 @@ from django.http import QueryDict
 from annotate import errors
 from annotate.campaigns.models import Campaign
 from annotate.intake.models import ImportBatch
+from training_bridge.formats import defaults as method_defaults
 from training_bridge.formats import spec
 from training_bridge.runs import actions, sampling
 
@@ -135,6 +136,7 @@ class Field:
     methods: str
     options: tuple[str, ...]
     error: str
+    is_usual: bool
 
 
 @dataclass(frozen=True)
@@ -149,10 +151,10 @@ class Form:
 
 
 def defaults() -> dict[str, str]:
-    """What an untouched form holds."""
+    """What an untouched form holds: nothing where the method has a value of its own."""
     hyper = {HYPER + name: _shown(value) for name, value in dataclasses.asdict(spec.Hyperparameters()).items()}
     sample = {SAMPLE + name: _shown(value) for name, value in dataclasses.asdict(sampling.Choice()).items()}
-    return {**hyper, **sample}
+    return {**hyper, **{HYPER + name: "" for name in method_defaults.NAMES}, **sample}
 
 
 def held(*, hyperparameters: Mapping[str, Any], choice: Mapping[str, Any]) -> dict[str, str]:
@@ -207,6 +209,8 @@ def _read(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for each in dataclasses.fields(kind):
+        if prefix == HYPER and each.name in method_defaults.NAMES and not values.get(prefix + each.name, "").strip():
+            continue
         try:
             found[each.name] = _value(values.get(prefix + each.name, ""), str(each.type))
         except ValueError:
@@ -244,6 +248,7 @@ def _field(
         methods=setting.methods,
         options=setting.options,
         error=problems.get(name, ""),
+        is_usual=prefix == HYPER and setting.name in method_defaults.NAMES,
     )
 
 

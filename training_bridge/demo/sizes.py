@@ -47,6 +47,7 @@ FULL = DemoSize(
         "anchors": 4,
         "anchor_max_new_tokens": 48,
         "retain_weight": 1.0,
+        "stop_below": 0.0,
         "save_every": 30,
     },
     kto={
@@ -55,6 +56,7 @@ FULL = DemoSize(
         "batch_size": 16,
         "max_length": 128,
         "retain_weight": 1.0,
+        "stop_below": 0.0,
         "save_every": 30,
     },
 )
@@ -68,8 +70,15 @@ MINI = DemoSize(
     judged=18,
     held_out=12,
     max_new_tokens=20,
-    d2o={"learning_rate": 1e-4, "max_steps": 3, "batch_size": 4, "anchors": 1, "anchor_max_new_tokens": 8},
-    kto={"learning_rate": 1e-4, "max_steps": 3, "batch_size": 4},
+    d2o={
+        "learning_rate": 1e-4,
+        "max_steps": 3,
+        "batch_size": 4,
+        "anchors": 1,
+        "anchor_max_new_tokens": 8,
+        "stop_below": 0.0,
+    },
+    kto={"learning_rate": 1e-4, "max_steps": 3, "batch_size": 4, "stop_below": 0.0},
 )
 
 SIZES = {size.name: size for size in (FULL, MINI)}

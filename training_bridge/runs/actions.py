@@ -17,7 +17,7 @@ from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.intake.models import ImportBatch
 from training_bridge.exports.models import DatasetVersion
-from training_bridge.formats import spec
+from training_bridge.formats import defaults, spec
 from training_bridge.formats.checks import declared
 from training_bridge.runs import checkpoint_folder, folder, models, progress, sampling, states
 
@@ -120,7 +120,9 @@ def request(  # noqa: PLR0913 - what a run is made of
         method=method,
         base=base,
         dataset=dataset,
-        hyperparameters=checked_hyperparameters(hyperparameters),
+        hyperparameters=checked_hyperparameters(
+            {**usual(method=method, base=base, dataset=dataset), **hyperparameters}
+        ),
         sampling=_checked_sampling(sampling, method, campaign),
         checks=list(checks),
         schedule=schedule,
@@ -173,6 +175,22 @@ def resume(*, run: models.Run, by: User | None, now: datetime) -> models.Run:
     row.save()
     account_actions.record(actor=by, verb="resume", subject=f"run:{row.pk}", now=now)
     return row
+
+
+def usual(*, method: str, base: models.Checkpoint, dataset: DatasetVersion | None) -> dict[str, Any]:
+    """What a run takes for settings that nobody chose: the method's own at the size of its base.
+
+    A base whose size cannot be seen, because it is downloaded by name, is taken for a large one.
+    """
+    full = base
+    while full.kind == models.Checkpoint.Kind.ADAPTER and full.parent is not None:
+        full = full.parent
+    counts = (dataset.manifest if dataset else {}).get("counts", {})
+    return defaults.of(
+        method,
+        parameters=checkpoint_folder.parameter_count(folder=Path(full.location)) or defaults.LARGE_SIZE,
+        has_accepted=dataset is None or dataset.format != DatasetVersion.Format.KTO or bool(counts.get("accepted")),
+    )
 
 
 def checked_hyperparameters(values: dict[str, Any]) -> dict[str, Any]:

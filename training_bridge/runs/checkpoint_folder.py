@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,22 @@ def check(*, folder: Path, kind: str) -> Weights:
         raise BadFolder(f"There is no folder {folder}. Give the full path of a folder on the server.")
     config = _config(folder, kind)
     files = _weight_files(folder)
-    counts = [_tensor_count(path) for path in files]
+    counts = [len(_header(path)) for path in files]
     return Weights(
         kind=kind,
         model_type=str(config.get("model_type") or config.get("peft_type") or ""),
         tensor_count=sum(counts),
         byte_count=sum(path.stat().st_size for path in files),
     )
+
+
+def parameter_count(*, folder: Path) -> int:
+    """How many numbers the weights are, from the files' headers; 0 where none can be read."""
+    try:
+        headers = [_header(path) for path in _weight_files(folder)]
+    except (BadFolder, OSError):
+        return 0
+    return sum(math.prod(facts["shape"]) for header in headers for facts in header)
 
 
 def _config(folder: Path, kind: str) -> dict[str, Any]:
@@ -89,8 +99,8 @@ def _json(path: Path) -> dict[str, Any]:
     return value
 
 
-def _tensor_count(path: Path) -> int:
-    """Read the header: 8 bytes of length, that many bytes of JSON, then the data its offsets point into."""
+def _header(path: Path) -> list[dict[str, Any]]:
+    """What it says of each tensor: 8 bytes of length, that many bytes of JSON, then the data its offsets point into."""
     broken = BadFolder(f"{path} is not a whole safetensors file. Copy it again, or save the model again.")
     size = path.stat().st_size
     try:
@@ -105,4 +115,4 @@ def _tensor_count(path: Path) -> int:
         raise broken from error
     if not tensors or 8 + length + data_bytes > size:
         raise broken
-    return len(tensors)
+    return tensors

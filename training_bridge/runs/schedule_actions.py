@@ -75,7 +75,8 @@ def save(
     schedule.at_time, schedule.every_days = draft.at_time, draft.every_days
     schedule.min_new_judgments = draft.min_new_judgments
     schedule.continue_from_latest = draft.continue_from_latest
-    schedule.hyperparameters = actions.checked_hyperparameters(draft.hyperparameters or {})
+    actions.checked_hyperparameters(draft.hyperparameters or {})
+    schedule.hyperparameters = draft.hyperparameters or {}  # what nobody chose is the method's own when it fires
     schedule.sampling = asdict(sampling_rules.parse(draft.sampling or {}))
     schedule.save()
     _keep_periodic_task(schedule)

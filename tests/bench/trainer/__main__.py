@@ -37,7 +37,7 @@ def run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     say(f"\n{part}")
     folder.mkdir(parents=True)
     if part == "kto":
-        asked = {"rows": options.rows, "rounds": options.rounds, "round_rows": options.round_rows}
+        asked = {name: getattr(options, name) for name in ("rows", "words", "rounds", "round_rows")}
         asked = QUICK["kto"] if options.quick else asked
         return kto.measure(folder=folder, options=kto.Options(data=options.data, threads=options.threads, **asked))
     asked = QUICK["d2o"] if options.quick else {"prompts": options.prompts, "rounds": options.rounds}
@@ -50,6 +50,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("NEGATIVA_PUBLIC_DATA", DATA)))
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--rows", type=int, default=2000, help="rows of the whole run, in steps of 16")
+    parser.add_argument("--words", type=int, default=0, help="cut prompts and answers to so many words; 0 cuts nothing")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--round-rows", type=int, default=320, help="rows of a round")
     parser.add_argument("--prompts", type=int, default=32, help="prompts of a round of d2o")

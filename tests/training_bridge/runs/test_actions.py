@@ -10,6 +10,7 @@ from annotate.errors import NotAllowed
 from tests.training_bridge.runs import rows
 from tests.training_bridge.runs.rows import NOW
 from training_bridge.exports.models import DatasetVersion
+from training_bridge.formats import defaults
 from training_bridge.runs import actions, models, sampling, states
 
 pytestmark = pytest.mark.django_db
@@ -118,6 +119,22 @@ class TestRequest:
         assert run.hyperparameters["learning_rate"] == 1e-4
         assert "beta" in run.hyperparameters
         assert run.sampling["count"] == 0
+
+    def test_what_nobody_chose_is_the_methods_own(
+        self, sums: Campaign, ada: User, base: models.Checkpoint, dataset: DatasetVersion
+    ) -> None:
+        run = request(sums, base, dataset=dataset, hyperparameters={"stop_below": 0.5})
+        usual = defaults.of("d2o", parameters=4)
+        assert run.hyperparameters["learning_rate"] == usual["learning_rate"]
+        assert run.hyperparameters["stop_below"] == 0.5
+        hub = actions.register_checkpoint(name="hub", location="owner/large", by=None, now=NOW)
+        large = request(sums, hub, dataset=dataset)
+        assert large.hyperparameters["learning_rate"] < usual["learning_rate"]
+
+    def test_rejected_rows_alone_have_nothing_that_a_guard_could_watch(self, base: models.Checkpoint) -> None:
+        alone, both = (DatasetVersion(format="kto", manifest={"counts": {"accepted": count}}) for count in (0, 3))
+        assert "stop_below" not in actions.usual(method="kto", base=base, dataset=alone)
+        assert actions.usual(method="kto", base=base, dataset=both)["stop_below"] > 0
 
     @pytest.mark.parametrize(
         ("values", "field"),

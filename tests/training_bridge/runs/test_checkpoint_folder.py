@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
+import numpy
 import pytest
+import safetensors.numpy
 
 from tests.training_bridge.runs.rows import weights_folder
 from training_bridge.runs import checkpoint_folder
@@ -19,6 +21,13 @@ def refusal(folder: Path, kind: str = "full") -> str:
 def test_check_tells_what_a_whole_folder_holds(tmp_path: Path) -> None:
     found = checkpoint_folder.check(folder=weights_folder(tmp_path), kind="full")
     assert (found.model_type, found.tensor_count) == ("llama", 1)
+
+
+def test_parameters_are_counted_from_the_headers(tmp_path: Path) -> None:
+    folder = weights_folder(tmp_path / "w")
+    safetensors.numpy.save_file({"a": numpy.zeros((3, 4)), "b": numpy.zeros(5)}, folder / "model.safetensors")
+    assert checkpoint_folder.parameter_count(folder=folder) == 17
+    assert checkpoint_folder.parameter_count(folder=tmp_path / "none") == 0
 
 
 def test_check_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
