@@ -47,7 +47,9 @@ STARTS = {
     "d2o": Start(small=2e-4, large=1e-6, more={}),
     "npo": Start(small=2e-4, large=1e-5, more=RETAINED),
     "simnpo": Start(small=2e-4, large=1e-5, more={**RETAINED, "beta": 2.5}),
-    "gradient_ascent": Start(small=5e-5, large=2e-6, more={}),
+    "gradient_ascent": Start(
+        small=5e-5, large=2e-6, more={**RETAINED, "mismatch_weight": 0.0, "divergence_weight": 0.0}
+    ),
     "unlikelihood": Start(small=5e-5, large=2e-6, more=RETAINED),
     "cut": Start(small=5e-5, large=1e-6, more={}),
     "bnf": Start(small=5e-5, large=1e-6, more={}),

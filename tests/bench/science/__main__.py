@@ -31,6 +31,7 @@ PLANS: dict[str, Callable[[str, list[int], plans.Results], Iterable[cells.Cell]]
     "compared": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.WAYS),
     "core": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.CORE),
     "on-policy": lambda world, seeds, results: plans.compared(world, seeds, results, ways=plans.ON_POLICY),
+    "defaults": lambda world, seeds, _: plans.defaults(world, seeds),
     "guarded": lambda world, seeds, results: plans.guarded(world, seeds, results),
 }
 

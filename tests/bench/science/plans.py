@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.bench.science import cells
+from training_bridge.formats import defaults as formats
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -16,7 +17,7 @@ SEEDS = (1, 2, 3, 4, 5)
 TUNED_IN, TUNED_ON = "words", (1,)
 RATES = (5e-5, 2e-4, 8e-4)
 # What the guard is tried with: a rate so many times the chosen one, and the nats per token that it allows to be lost.
-TOO_FAST, STOP_BELOW = 10, 0.05
+TOO_FAST, STOP_BELOW = 4, 0.01
 MASK_RATES = (1e-4, 3e-4, 2e-5, 5e-6)
 
 
@@ -43,6 +44,12 @@ WAYS = (
         hyperparameters={"mismatch_weight": 0.0, "divergence_weight": 0.0},
     ),
     Way(name="SFT on accepted", method="sft"),
+)
+# As its paper has it, where the defaults have a retain term.
+PUBLISHED_GUARDS = Way(
+    name="gradient ascent, its paper's guards",
+    method="gradient_ascent",
+    hyperparameters={"mismatch_weight": 2.0, "divergence_weight": 2.0, "retain_weight": 0.0},
 )
 # The methods that the claim about pass@k is about; the others come after them.
 CORE = tuple(way for way in WAYS if way.name.startswith(("KTO, both", "D2O", "NPO", "gradient", "SFT")))
@@ -121,6 +128,21 @@ def guarded(world: str, seeds: Sequence[int], results: Results) -> Iterator[cell
 
 def guarded_cell(world: str, seed: int, way: Way, *, rate: float) -> cells.Cell:
     return cell(world, seed, way, rate=rate * TOO_FAST, part="guarded", stop_below=STOP_BELOW)
+
+
+def defaults(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
+    """Every method with what formats/defaults.py gives a run of this size."""
+    for way in (*WAYS, PUBLISHED_GUARDS):
+        for seed in seeds:
+            yield default_cell(world, seed, way)
+
+
+def default_cell(world: str, seed: int, way: Way) -> cells.Cell:
+    first = formats.of(way.method, parameters=formats.SMALL_SIZE, has_accepted=not way.is_rejected_only)
+    if way == PUBLISHED_GUARDS:
+        first |= way.hyperparameters
+    plain = Way(name=way.name, method=way.method, is_rejected_only=way.is_rejected_only)
+    return cell(world, seed, plain, rate=first.pop("learning_rate"), part="default", **first)
 
 
 def cell(

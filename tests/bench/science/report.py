@@ -40,7 +40,7 @@ class Told:
 
 def tables(results: dict[str, Row], world: str) -> str:
     told = Told(results, world)
-    parts = (_methods, _tags, _tuning, _masks, _guarded)
+    parts = (_methods, _tags, _tuning, _masks, _defaults, _guarded)
     return "\n\n".join(text for part in parts if (text := part(told)))
 
 
@@ -93,21 +93,38 @@ def _masks(told: Told) -> str:
     return _table(f"{told.world}: marked spans against whole answers", heads, lines)
 
 
-def _guarded(told: Told) -> str:
-    """At the chosen rate (the lowest look over all seeds says whether the guard would have spoken) and far above it."""
-    heads = ["method", "rate", "change", "lowest look", "rate", "change, guarded", "stopped", "steps kept"]
+def _defaults(told: Told) -> str:
+    """With formats/defaults.py; the lowest look at the watched answers is over all seeds."""
+    heads = ["method", "rate", "nothing wrong", "change", "worst seed", "greedy, change", "lowest look", "stopped"]
     lines = []
-    for name, rate, label, way in _ways(told):
-        fast = plans.guarded_cell(told.world, 1, way, rate=rate)
-        looks = [change for row in _whole(told, label) for _, change in row["events"]["probe"]]
-        stops = [row["events"]["kept"] for row in _whole(told, fast.label)]
-        cells = [name, _rate(rate), _change(told, label, "clean"), f"{min(looks):+.3f}" if looks else "not watched"]
-        if stops:
-            cells += [_rate(rate * plans.TOO_FAST), _change(told, fast.label, "clean")]
-            cells += [f"{sum(each is not None for each in stops)} of {len(stops)}"]
-            cells += [", ".join("all" if each is None else str(each) for each in stops)]
-        lines.append([*cells, *[""] * (len(heads) - len(cells))])
-    return _table(f"{told.world}: harm and the guard", heads, lines)
+    for way in (*plans.WAYS, plans.PUBLISHED_GUARDS):
+        cell = plans.default_cell(told.world, 1, way)
+        changes = told.changes(cell.label, _of("clean"))
+        if changes:
+            looks = [change for row in _whole(told, cell.label) for _, change in row["events"]["probe"]]
+            line = [way.name, _rate(cell.hyperparameters["learning_rate"]), _mean(told, cell.label, "clean")]
+            line += [_change(told, cell.label, "clean"), f"{min(changes):+.2f}", _change(told, cell.label, "greedy")]
+            lines.append([*line, f"{min(looks):+.3f}" if looks else "not watched", _stops(told, cell.label)])
+    return _table(f"{told.world}: defaults", heads, lines)
+
+
+def _guarded(told: Told) -> str:
+    """Far above the chosen rate."""
+    heads = ["method", "rate", "nothing wrong", "change", "worst seed", "clean answers' log-prob", "stopped; step kept"]
+    lines = []
+    for name, rate, _, way in _ways(told):
+        label = plans.guarded_cell(told.world, 1, way, rate=rate).label
+        changes = told.changes(label, _of("clean"))
+        if changes:
+            line = [name, _rate(rate * plans.TOO_FAST), _mean(told, label, "clean"), _change(told, label, "clean")]
+            lines.append([*line, f"{min(changes):+.2f}", _change(told, label, "kept"), _stops(told, label)])
+    return _table(f"{told.world}: the guard at {plans.TOO_FAST} times the chosen rate", heads, lines)
+
+
+def _stops(told: Told, label: str) -> str:
+    kept = [row["events"]["kept"] for row in _whole(told, label)]
+    steps = [str(each) for each in kept if each is not None]
+    return f"{len(steps)} of {len(kept)}" + (f"; {', '.join(steps)}" if steps else "")
 
 
 def _whole(told: Told, label: str) -> list[Row]:
