@@ -37,7 +37,9 @@ class Setting:
 
 # Those a person thinks about first; the rest is under "More".
 MAIN = (
-    Setting("learning_rate", "Learning rate", "1e-6 to 1e-5 for large models, up to 1e-4 for very small ones or LoRA."),
+    Setting(
+        "learning_rate", "Learning rate", "Empty, as in every such field: the method's usual one at the base's size."
+    ),
     Setting("max_steps", "Steps", "Optimizer steps. Each sees batch size × gradient accumulation rows."),
     Setting("batch_size", "Batch size", "Rows per forward pass. KTO needs at least 2."),
     Setting("span_mask", "Penalise marked spans only", "Rejected rows without spans are penalised whole."),
