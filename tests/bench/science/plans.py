@@ -132,7 +132,7 @@ def guarded_cell(world: str, seed: int, way: Way, *, rate: float) -> cells.Cell:
 
 def defaults(world: str, seeds: Sequence[int]) -> Iterator[cells.Cell]:
     """Every method with what formats/defaults.py gives a run of this size."""
-    for way in (*WAYS, PUBLISHED_GUARDS):
+    for way in (*WAYS, *ON_POLICY[:2], PUBLISHED_GUARDS):
         for seed in seeds:
             yield default_cell(world, seed, way)
 

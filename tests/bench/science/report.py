@@ -97,7 +97,7 @@ def _defaults(told: Told) -> str:
     """With formats/defaults.py; the lowest look at the watched answers is over all seeds."""
     heads = ["method", "rate", "nothing wrong", "change", "worst seed", "greedy, change", "lowest look", "stopped"]
     lines = []
-    for way in (*plans.WAYS, plans.PUBLISHED_GUARDS):
+    for way in (*plans.WAYS, *plans.ON_POLICY[:2], plans.PUBLISHED_GUARDS):
         cell = plans.default_cell(told.world, 1, way)
         changes = told.changes(cell.label, _of("clean"))
         if changes:
