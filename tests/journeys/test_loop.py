@@ -150,7 +150,7 @@ def test_a_real_file_goes_the_whole_way(shared_data: Path, tmp_path: Path) -> No
         dataset = _dataset(campaign, admin, approved, format)
         run = _train(
             *(campaign, admin, base, dataset),
-            max_steps=20, max_prompt_length=256, long_rows="truncate_left", save_every=0,
+            max_steps=20, max_prompt_length=256, long_rows="truncate_left", save_every=0, stop_below=0.0,
         )  # fmt: skip
         assert run.state == "succeeded", run.reason
         steps = [
