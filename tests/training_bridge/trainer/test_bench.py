@@ -104,7 +104,11 @@ def test_rows_are_made_up_where_the_data_is_absent(tmp_path: Path) -> None:
 
 
 def test_speed_is_tokens_over_reference_and_training() -> None:
-    run: dict[str, Any] = {"tokens": 600, "wall": {"reference": 1.0, "training": 2.0, "loading": 9.0}, "cpu": {"training": 3.0}}
+    run: dict[str, Any] = {
+        "tokens": 600,
+        "wall": {"reference": 1.0, "training": 2.0, "loading": 9.0},
+        "cpu": {"training": 3.0},
+    }
     assert kto.speed(run) == 200
     assert kto.speed(run, parts=("training",)) == 300
     assert kto.speed(run, clock="cpu") == 200
