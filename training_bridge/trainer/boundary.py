@@ -74,6 +74,11 @@ def _work(work: job.Job) -> None:
     importlib.import_module("training_bridge.trainer.drawing").check(asked=work.spec)
     recipes = importlib.import_module("training_bridge.trainer.recipes")
     parallel = importlib.import_module("training_bridge.trainer.parallel")
+    if work.spec.method == "sample" or work.folder.is_checkpoint_complete():
+        # Only sampling is left, which the first process does alone; it must not wait for the others.
+        if os.environ.get("RANK", "0") == "0":
+            recipes.RECIPES[work.spec.method](work)
+        return
     with parallel.together(device=work.settings.device):
         recipes.RECIPES[work.spec.method](work)
 

@@ -18,7 +18,7 @@ import torch
 import transformers
 from torch import Tensor
 
-from training_bridge.trainer import failed_batch, job, models, parallel, speed, steps
+from training_bridge.trainer import errors, failed_batch, job, models, parallel, speed, steps
 
 if TYPE_CHECKING:
     from training_bridge.trainer import loop
@@ -209,6 +209,12 @@ def _arguments(job: job.Job, policy: models.Policy) -> transformers.TrainingArgu
 
 
 def _report_to() -> list[str]:
-    """What the environment names; only the first of several processes speaks."""
-    names = [name for name in os.environ.get(REPORT_TO, "").split(",") if name]
+    """What the environment names; only the first of several processes speaks. Raises Refused for what is not there."""
+    names = [name.strip() for name in os.environ.get(REPORT_TO, "").split(",") if name.strip()]
+    installed = transformers.integrations.get_available_reporting_integrations()
+    if missing := [name for name in names if name not in installed]:
+        raise errors.Refused(
+            f"{REPORT_TO} names {missing[0]}, which the trainer's Python cannot report to. Installed there: "
+            f"{', '.join(sorted(installed)) or 'none'}. Install its package, or take it out."
+        )
     return names if names and parallel.is_first() else ["none"]
