@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 from torch import Tensor
+from transformers.integrations import integration_utils
 
 from training_bridge.trainer import errors, failed_batch, job, models, parallel, speed, steps
 
@@ -211,7 +212,7 @@ def _arguments(job: job.Job, policy: models.Policy) -> transformers.TrainingArgu
 def _report_to() -> list[str]:
     """What the environment names; only the first of several processes speaks. Raises Refused for what is not there."""
     names = [name.strip() for name in os.environ.get(REPORT_TO, "").split(",") if name.strip()]
-    installed = transformers.integrations.get_available_reporting_integrations()
+    installed: list[str] = integration_utils.get_available_reporting_integrations()  # type: ignore[no-untyped-call]
     if missing := [name for name in names if name not in installed]:
         raise errors.Refused(
             f"{REPORT_TO} names {missing[0]}, which the trainer's Python cannot report to. Installed there: "
