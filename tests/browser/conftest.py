@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here not in Path(item.fspath).parents:
             continue
         item.add_marker(pytest.mark.browser)
+        # What Chromium and Playwright lose between them, once in thousands of tests, is no finding about a page.
+        item.add_marker(pytest.mark.flaky(reruns=1))
         if chromium() is None:
             item.add_marker(missing)
 
@@ -105,6 +107,7 @@ class Gate:
     def __init__(self, server: Any) -> None:
         self._application = server.get_app()
         self._is_open = False
+        self._losing = ""
         self._inside: set[object] = set()
         self._changed = threading.Condition()
         server.set_app(self)
@@ -116,7 +119,11 @@ class Gate:
                 start_response("503 Service Unavailable", [("Content-Length", "0")])
                 return []
             self._inside.add(visit)
+            is_lost = bool(self._losing) and environ["PATH_INFO"].endswith(self._losing)
+            self._losing = "" if is_lost else self._losing
         try:
+            if is_lost:
+                return Visit(_lost(self._application, environ, start_response), lambda: self._leave(visit))
             return Visit(self._application(environ, start_response), lambda: self._leave(visit))
         except BaseException:
             self._leave(visit)
@@ -125,6 +132,14 @@ class Gate:
     def open(self) -> None:
         with self._changed:
             self._is_open = True
+            self._losing = ""
+
+    def lose_next(self, end: str) -> None:
+        """The next request whose path ends so is answered, and the answer lost: somebody between says 429.
+
+        Not 408, after which Chromium itself sends the request again.
+        """
+        self._losing = end
 
     def shut(self) -> None:
         """Let nothing more in, and wait until everybody has left.
@@ -140,6 +155,14 @@ class Gate:
         with self._changed:
             self._inside.discard(visit)
             self._changed.notify_all()
+
+
+def _lost(application: Any, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterator[bytes]:
+    answer = application(environ, lambda status, *_: None)
+    b"".join(answer)
+    answer.close()
+    start_response("429 Too Many Requests", [("Content-Length", "0")])
+    yield b""
 
 
 class Visit:

@@ -12,7 +12,7 @@ from annotate.campaigns.models import Campaign
 from annotate.judgments.models import Judgment, Violation
 from annotate.queue.models import Lease
 from tests.annotate.queue import rows
-from tests.browser.conftest import Open
+from tests.browser.conftest import Gate, Open
 from tests.browser.work import BLOOM, WORK, items, prefetched, press, said, saved, submit, text_of, walk_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -103,23 +103,18 @@ def test_what_waits_is_delivered_by_the_next_page_load(open_page: Open, campaign
     assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('outbox'))") == []
 
 
-def test_an_answer_that_is_lost_makes_no_second_judgment(open_page: Open, campaign: Campaign, ada: User) -> None:
+def test_an_answer_that_is_lost_makes_no_second_judgment(
+    open_page: Open, gate: Gate, campaign: Campaign, ada: User
+) -> None:
     rows.outputs(campaign, "one", "two", "three")
     page = open_page(WORK, ada)
     prefetched(page)
-    lost: list[int] = []
-
-    def lose(route: Route) -> None:
-        if lost:
-            route.continue_()
-        else:
-            lost.append(route.fetch().status)
-            route.abort()
-
-    page.route("**/judgment/", lose)
+    answers: list[int] = []
+    page.on("response", lambda answer: answers.append(answer.status) if answer.url.endswith("/judgment/") else None)
+    gate.lose_next("/judgment/")
     press(page, "1", "Control+Enter")
     said(page, "Saved: rejected, 1 violation.")
-    assert lost == [200]
+    assert answers == [429, 200]
     assert Judgment.objects.count() == 1
 
 
