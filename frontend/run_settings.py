@@ -55,8 +55,9 @@ MORE = (
     Setting(
         "stop_below",
         "Stop when good answers fall",
-        "By more nats a token; what was before is kept. 0: never.",
+        "By so many nats a token below their best; the best is handed back. 0: never.",
     ),
+    Setting("hold_out", "Good answers held out", "This share is watched and not trained on. Not for D2O, NSR."),
     Setting("probe_every", "Look at good answers every", "So many steps, and after the last. 0: a tenth of all."),
     Setting("gamma", "Gamma", "Margin; above 0 it pushes on where an answer is already unlikely.", "SimNPO"),
     Setting("mismatch_weight", "Weight of unrelated answers", "A guard. 2 is usual; 0: none.", "gradient ascent"),

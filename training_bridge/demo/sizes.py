@@ -57,6 +57,7 @@ FULL = DemoSize(
         "max_length": 128,
         "retain_weight": 1.0,
         "stop_below": 0.0,
+        "hold_out": 0.0,
         "save_every": 30,
     },
 )
@@ -78,7 +79,7 @@ MINI = DemoSize(
         "anchor_max_new_tokens": 8,
         "stop_below": 0.0,
     },
-    kto={"learning_rate": 1e-4, "max_steps": 3, "batch_size": 4, "stop_below": 0.0},
+    kto={"learning_rate": 1e-4, "max_steps": 3, "batch_size": 4, "stop_below": 0.0, "hold_out": 0.0},
 )
 
 SIZES = {size.name: size for size in (FULL, MINI)}

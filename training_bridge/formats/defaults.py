@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 SMALL_SIZE, LARGE_SIZE = 8e5, 7e9
-STOP_BELOW = 0.01
+STOP_BELOW, HOLD_OUT = 0.01, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +61,9 @@ STARTS = {
 }
 # KTO without accepted rows has nothing to hold or to watch it: at 2e-4 it lost greedy accuracy, at 5e-5 it gained.
 REJECTED_ONLY = Start(small=5e-5, large=1e-6, more={})
-
-
-NAMES = frozenset({"learning_rate", "stop_below"}.union(*(start.more for start in STARTS.values())))
+# What is watched are answers of the base itself: there is nothing to hold out.
+WATCHES_ITSELF = ("d2o", "nsr", "w_reinforce")
+NAMES = frozenset({"learning_rate", "stop_below", "hold_out"}.union(*(start.more for start in STARTS.values())))
 
 
 def of(method: str, *, parameters: float, has_accepted: bool = True) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def of(method: str, *, parameters: float, has_accepted: bool = True) -> dict[str
     nothing to watch, and a guard would be refused.
 
     >>> of("npo", parameters=8e5)
-    {'learning_rate': 0.0002, 'stop_below': 0.01, 'retain_weight': 1.0}
+    {'learning_rate': 0.0002, 'stop_below': 0.01, 'hold_out': 0.2, 'retain_weight': 1.0}
     >>> of("kto", parameters=7e9, has_accepted=False)
     {'learning_rate': 1e-06}
     """
@@ -83,4 +83,5 @@ def of(method: str, *, parameters: float, has_accepted: bool = True) -> dict[str
         start = REJECTED_ONLY if method == "kto" else STARTS[method]
         return {"learning_rate": start.rate(parameters), **start.more}
     start = STARTS[method]
-    return {"learning_rate": start.rate(parameters), "stop_below": STOP_BELOW, **start.more}
+    held = {} if method in WATCHES_ITSELF else {"hold_out": HOLD_OUT}
+    return {"learning_rate": start.rate(parameters), "stop_below": STOP_BELOW, **held, **start.more}

@@ -91,8 +91,12 @@ class Hyperparameters:
       system message (before a plain text); they are scored and trained without. `anchor_refresh`: after every so many
       steps they are sampled again, from the policy as it stands; 0 keeps those of the starting model. `anchor_engine`
       draws them.
-    * `stop_below`: when the watched answers (accepted rows, or D2O's anchors) have lost more than this many nats per
-      token, training stops and hands back the weights of the look before; 0 goes on whatever they lose.
+    * `stop_below`: when the watched answers (accepted rows, or D2O's anchors) have fallen this many nats per token
+      below their best look (the start is one), training stops and hands back the weights of that look; 0 goes on
+      whatever they lose.
+    * `hold_out`: this share of the prompts with good answers is held out with them, to be watched and not trained on;
+      0 watches answers that are trained on. D2O watches its anchors and the on-policy methods the base's own right
+      answers, whatever it is.
     * `probe_every`: the watched answers are looked at after every so many steps, and after the last; 0 is a tenth of
       `max_steps`.
     * `rollouts`: answers that the on-policy methods draw to each prompt, anew in every step, of at most
@@ -136,6 +140,7 @@ class Hyperparameters:
     row_weights: str = "none"
     retain_weight: float = 0.0
     stop_below: float = 0.0
+    hold_out: float = 0.0
     probe_every: int = 0
     anchors: int = 4
     anchor_temperature: float = 0.8
@@ -281,6 +286,7 @@ HYPERPARAMETER_RANGES: dict[str, Range] = {
     "critical_weight": (0, None),
     "retain_weight": (0, None),
     "stop_below": (0, None),
+    "hold_out": (0, 0.5),
     "probe_every": (0, None),
     "anchors": (1, None),
     "anchor_temperature": (0, None),

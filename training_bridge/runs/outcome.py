@@ -63,14 +63,18 @@ def _why_stopped(stopped: Mapping[str, Any]) -> str:
     word = "The guard stopped the training: good answers had become less likely than allowed"
     if not stopped:
         return f"{word}."
-    return f"{word}, by {_lost(stopped, 'change')} at step {stopped['step']}; {stopped['allowed']:g} were allowed."
+    fallen = stopped["kept_change"] - stopped["change"]
+    return (
+        f"{word}, at step {stopped['step']} by {fallen:.3g} nats a token against their best; "
+        f"{stopped['allowed']:g} were allowed."
+    )
 
 
 def _what_is_kept(taken: int, asked: int, stopped: Mapping[str, Any]) -> str:
     if not taken:
-        return "The checkpoint is the base as it was: no look held."
-    lost = f" ({_lost(stopped, 'kept_change')} lost)" if stopped else ""
-    return f"The checkpoint is of step {taken} of {asked}, the last look that held{lost}."
+        return "The checkpoint is the base as it was: good answers were never likelier than at the start."
+    gained = f" ({stopped['kept_change']:.3g} nats a token likelier than at the start)" if stopped else ""
+    return f"The checkpoint is of step {taken} of {asked}, where good answers were likeliest{gained}."
 
 
 def _lost(event: Mapping[str, Any], name: str) -> str:

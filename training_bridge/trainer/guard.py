@@ -1,10 +1,10 @@
-"""The displacement guard: stops a run under which the watched answers fall, and gives back what it had before.
+"""The displacement guard: stops a run under which the watched answers fall, and gives back its best look.
 
-What is handed back is of the last look at which the watched answers had lost no more than the run allows: of all the
-weights that did no more harm than that, those which learned longest. A look is no measure of what was learned, so none
-is called better than another. At the first look that does not hold training ends, and the last step is looked at, too,
-so no checkpoint of a guarded run has weights that were not looked at. Where the very first look fails these are the
-starting weights, and the run says that it learned nothing that could be kept.
+The best look is the one at which the watched answers were likeliest; the start counts as one. When they have fallen
+further below it than the run allows, training ends and the weights of that look are handed back. So what a stopped run
+hands back has done the watched answers no harm; where that is the start, they fell from the first look on, and the run
+says that it learned nothing that could be kept. A run that is not stopped hands back its last weights, which were
+looked at, too. Answers that are held out (`hold_out`) fall earlier than answers that are trained on.
 """
 
 from __future__ import annotations
@@ -28,42 +28,47 @@ def of(*, job: job.Job, watched: probe.Probe | None) -> Guard | None:
 
 
 class Guard:
-    """Keeps the weights of the last look at which no more than `allowed` nats per token were lost.
+    """Keeps the weights of the best look, and stops `allowed` nats per token below it.
 
     They lie in one file of `folder`, written under another name and renamed, so that a killed run still has them; the
-    `fingerprint` of its spec goes with them. `kept_change` is what that look found, once they were given back.
+    `fingerprint` of its spec goes with them. `kept_change` is what that look found.
     """
 
     def __init__(self, *, folder: Path, allowed: float, fingerprint: str) -> None:
         self._file = folder / "kept.safetensors"
         self._allowed = allowed
         self._fingerprint = fingerprint
+        self._kept_step = 0
         self.kept_change = 0.0
 
     def begin(self, policy: models.Policy) -> None:
         """Keep the starting weights; call it before a state is resumed. A resumed run has kept some already."""
-        if not self._file.exists() or self._facts().get("spec") != self._fingerprint:
+        facts = self._facts() if self._file.exists() else {}
+        if facts.get("spec") == self._fingerprint:
+            self._kept_step, self.kept_change = int(facts["step"]), float(facts["change"])
+        else:
             self._keep(policy, step=0, change=0.0)
 
     def holds(self, policy: models.Policy, *, step: int, change: float) -> bool:
-        """Say whether training may go on after a look that found this change, and keep the weights if so."""
-        if change < -self._allowed:
-            return False
-        self._keep(policy, step=step, change=change)
-        return True
+        """Say whether training may go on after a look that found this change; keep the weights of the best one.
+
+        A resumed run repeats steps before the look that it kept: those looks have held once.
+        """
+        if step > self._kept_step and change >= self.kept_change:
+            self._keep(policy, step=step, change=change)
+        return step <= self._kept_step or change >= self.kept_change - self._allowed
 
     def restore(self, policy: models.Policy) -> int:
         """Put the kept weights into the policy; return the step they are of."""
         policy.restore(safetensors.torch.load_file(self._file))
-        facts = self._facts()
-        self.kept_change = float(facts["change"])
-        return int(facts["step"])
+        return self._kept_step
 
     def _facts(self) -> dict[str, str]:
         with safetensors.safe_open(self._file, framework="pt") as opened:
             return opened.metadata() or {}
 
     def _keep(self, policy: models.Policy, *, step: int, change: float) -> None:
+        self._kept_step, self.kept_change = step, change
         weights = policy.weights()
         if not parallel.is_first():
             return

@@ -58,7 +58,7 @@ def test_last_lines_reads_only_the_end(tmp_path: Path) -> None:
     assert len(outcome.last_lines(log)) <= outcome.TAIL_BYTES
 
 
-STOPPED = {"step": 10, "change": -0.0812, "kept": 8, "kept_change": -0.03, "allowed": 0.05}
+STOPPED = {"step": 10, "change": -0.0512, "kept": 8, "kept_change": 0.03, "allowed": 0.05}
 ROWS = {"read": 500, "kept": 490, "max_length": 512, "long_rows": "truncate_left", "long": 12, "dropped_long": 3}
 
 
@@ -69,15 +69,16 @@ ROWS = {"read": 500, "kept": 490, "max_length": 512, "long_rows": "truncate_left
         ({"steps": 20, "steps_asked": 20, "rows": {**ROWS, "long": 0, "dropped_long": 0}}, ""),
         (
             {"steps": 8, "steps_asked": 20, "stopped": STOPPED, "displaced": {"step": 8, "change": -0.2}},
-            "The guard stopped the training: good answers had become less likely than allowed, by 0.0812 nats a token "
-            "at step 10; 0.05 were allowed. The checkpoint is of step 8 of 20, the last look that held (0.03 nats a "
-            "token lost). Lower the learning rate or raise the retain weight.",
+            "The guard stopped the training: good answers had become less likely than allowed, at step 10 by 0.0812 "
+            "nats a token against their best; 0.05 were allowed. The checkpoint is of step 8 of 20, where good answers "
+            "were likeliest (0.03 nats a token likelier than at the start). Lower the learning rate or raise the "
+            "retain weight.",
         ),
         (
             {"steps": 0, "steps_asked": 20, "stopped": {**STOPPED, "kept": 0, "kept_change": 0.0}},
-            "The guard stopped the training: good answers had become less likely than allowed, by 0.0812 nats a token "
-            "at step 10; 0.05 were allowed. The checkpoint is the base as it was: no look held. Lower the learning "
-            "rate or raise the retain weight.",
+            "The guard stopped the training: good answers had become less likely than allowed, at step 10 by 0.0512 "
+            "nats a token against their best; 0.05 were allowed. The checkpoint is the base as it was: good answers "
+            "were never likelier than at the start. Lower the learning rate or raise the retain weight.",
         ),
         (
             {"steps": 20, "steps_asked": 20, "displaced": {"step": 12, "change": -0.125}},

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 
-from tests.training_bridge.trainer import test_recipes
+from tests.training_bridge.trainer import test_paired, test_recipes
 from training_bridge.formats import manifest, rundir
-from training_bridge.trainer import data, guard, models, probe
+from training_bridge.trainer import data, guard, held_out, models, probe
+from training_bridge.trainer.recipes import unpaired
 
 Make = Callable[..., rundir.RunDir]
 Launch = Callable[[rundir.RunDir], rundir.Status]
@@ -81,6 +83,44 @@ def test_nothing_is_said_where_nothing_fell(make: Make, launch: Launch) -> None:
     assert "displaced" not in manifest.verify(place.checkpoint)
 
 
+def test_the_numbers_in_the_docstrings_hold() -> None:
+    tried = doctest.testmod(held_out)
+    assert (tried.attempted > 1, tried.failed) == (True, 0)
+
+
+def test_held_out_answers_are_watched_and_not_trained_on(make: Make, launch: Launch, job_of: JobOf) -> None:
+    rows = test_recipes.kto_rows(24)
+    work = job_of(make(method="npo", rows=rows, hold_out=0.25))
+    policy = models.load(asked=work.spec)
+    read = unpaired.read(job=work, policy=policy)
+    trained, watched = unpaired.divided(job=work, rows=read)
+    out = [row for row in read if row.item in watched]
+    assert all(row.is_accepted for row in out)
+    assert trained == [row for row in read if row not in out]
+    prompts = {row.prompt_key for row in read if row.is_accepted}
+    assert len({row.prompt_key for row in out}) == round(len(prompts) / 4)
+    assert not {row.prompt_key for row in out} & {row.prompt_key for row in trained if row.is_accepted}
+    [told] = test_recipes.events(work.folder, "watched")
+    assert (told["good"], told["held_out"]) == (sum(row.is_accepted for row in read), len(out))
+
+
+def test_without_a_share_the_watched_answers_are_trained_on(make: Make, job_of: JobOf) -> None:
+    work = job_of(make(method="kto", rows=test_recipes.kto_rows(8)))
+    read = unpaired.read(job=work, policy=models.load(asked=work.spec))
+    trained, watched = unpaired.divided(job=work, rows=read)
+    assert (trained, watched) == (read, [row.item for row in read if row.is_accepted])
+
+
+@pytest.mark.parametrize("method", ["kto", "npo", "bnf", "gradient_ascent", "sft", "cut", "dpo", "orpo"])
+def test_every_method_on_stored_answers_holds_some_out(make: Make, launch: Launch, method: str) -> None:
+    rows = test_paired.pairs(8) if method in ("dpo", "orpo") else test_recipes.kto_rows(16)
+    rows = [{**row, "critiques": ["wrong sum"]} for row in rows] if method == "cut" else rows
+    place = make(method=method, rows=rows, hold_out=0.5, max_steps=1, batch_size=4)
+    assert launch(place).reason == ""
+    [told] = test_recipes.events(place, "watched")
+    assert 0 < told["held_out"] < told["good"]
+
+
 def test_a_guard_whose_first_look_fails_hands_back_the_base(make: Make, launch: Launch) -> None:
     place = make(**test_recipes.falling(learning_rate=3e-2, probe_every=20, stop_below=1e-4))
     assert launch(place).state == "succeeded"
@@ -92,16 +132,41 @@ def test_a_guard_whose_first_look_fails_hands_back_the_base(make: Make, launch: 
     assert all(kept[name].equal(base[name]) for name in kept)
 
 
+def test_the_guard_keeps_the_best_look_and_stops_below_it(make: Make, job_of: JobOf) -> None:
+    place = make(method="kto")
+    policy = models.load(asked=place.read_spec())
+    kept = guard.Guard(folder=place.steps, allowed=0.25, fingerprint="")
+    kept.begin(policy)
+    assert [kept.holds(policy, step=step, change=change) for step, change in [(1, -0.2), (2, 0.5), (3, 0.3)]] == [
+        True
+    ] * 3
+    assert kept.holds(policy, step=4, change=0.5)  # as good, and learned longer
+    assert not kept.holds(policy, step=5, change=0.2)
+    assert (kept.restore(policy), kept.kept_change) == (4, 0.5)
+
+
+def test_a_resumed_guard_does_not_judge_a_look_before_the_one_it_kept(make: Make, job_of: JobOf) -> None:
+    place = make(method="kto")
+    policy = models.load(asked=place.read_spec())
+    first, again = (guard.Guard(folder=place.steps, allowed=0.1, fingerprint="") for _ in range(2))
+    first.begin(policy)
+    assert first.holds(policy, step=7, change=0.5)
+    again.begin(policy)
+    assert again.holds(policy, step=6, change=0.0)
+    assert (again.restore(policy), again.kept_change) == (7, 0.5)
+    assert not again.holds(policy, step=8, change=0.0)
+
+
 def test_a_guard_keeps_nothing_of_another_spec(make: Make, job_of: JobOf) -> None:
     place = make(method="kto")
     policy = models.load(asked=place.read_spec())
     folder = place.steps
     old = guard.Guard(folder=folder, allowed=1.0, fingerprint="old")
     old.begin(policy)
-    assert old.holds(policy, step=7, change=-0.5)
+    assert old.holds(policy, step=7, change=0.5)
     again = guard.Guard(folder=folder, allowed=1.0, fingerprint="old")
     again.begin(policy)
-    assert (again.restore(policy), again.kept_change) == (7, -0.5)
+    assert (again.restore(policy), again.kept_change) == (7, 0.5)
     new = guard.Guard(folder=folder, allowed=1.0, fingerprint="new")
     new.begin(policy)
     assert (new.restore(policy), new.kept_change) == (0, 0.0)

@@ -5,33 +5,24 @@ from __future__ import annotations
 import torch
 
 from training_bridge.formats import spec
-from training_bridge.trainer import errors, job, logprobs, loop, models, probe, reference, sampling, saving
+from training_bridge.trainer import job, logprobs, loop, models, reference
 from training_bridge.trainer.losses import bnf
-from training_bridge.trainer.recipes import unpaired
+from training_bridge.trainer.recipes import training, unpaired
 
 
 def run(job: job.Job) -> None:
-    """Load the base, score every row with it once, lower the BNF loss, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    unpaired.refuse_means(job=job)
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = unpaired.read(job=job, policy=policy)
-    if all(row.is_accepted for row in rows):
-        raise errors.Refused("bnf penalises rejected answers, and no row of this dataset is rejected.")
-    reference.attach(job=job, policy=policy, items=[row.item for row in rows])
+    """BNF on rejected and accepted rows, every one scored with the base once."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(job.settings, policy, batch, step),
-        watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[unpaired.Row]:
+        rows, watched = unpaired.divided(job=job, rows=unpaired.read(job=job, policy=policy))
+        unpaired.refuse_without_rejected(job=job, rows=rows)
+        reference.attach(job=job, policy=policy, items=[row.item for row in rows])
+        return training.Plan(
+            rows=rows, loss=lambda batch, step: loss(job.settings, policy, batch, step), watched=watched
+        )
+
+    unpaired.refuse_means(job=job)
+    training.run(job=job, prepare=prepare)
 
 
 def loss(

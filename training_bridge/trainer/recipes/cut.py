@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 
 from training_bridge.formats import rows, spec
-from training_bridge.trainer import data, errors, fitting, job, logprobs, loop, models, probe, sampling, saving
+from training_bridge.trainer import data, errors, fitting, job, logprobs, loop, models
 from training_bridge.trainer.losses import cut, sft
-from training_bridge.trainer.recipes import unpaired
+from training_bridge.trainer.recipes import training, unpaired
 
 BEFORE = (
     "Write a response to the instruction, and the response should match the corresponding judgment.\n\n### Judgment:\n"
@@ -38,24 +38,16 @@ class Row(unpaired.Row):
 
 
 def run(job: job.Job) -> None:
-    """Load the base, lower the CUT loss of rejected answers that have a critique and of accepted ones, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    unpaired.refuse_means(job=job)
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = read(job=job, policy=policy)
+    """CUT on rejected rows that have a critique, and on accepted ones."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(job.settings, policy, batch, step),
-        watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[Row]:
+        rows, watched = unpaired.divided(job=job, rows=read(job=job, policy=policy))
+        return training.Plan(
+            rows=rows, loss=lambda batch, step: loss(job.settings, policy, batch, step), watched=watched
+        )
+
+    unpaired.refuse_means(job=job)
+    training.run(job=job, prepare=prepare)
 
 
 def loss(settings: spec.Hyperparameters, policy: models.Policy, rows: list[Row], step: loop.Step[Row]) -> loop.Loss:

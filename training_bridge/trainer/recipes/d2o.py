@@ -21,15 +21,13 @@ from training_bridge.trainer import (
     loop,
     models,
     parallel,
-    probe,
     reading,
     reference,
-    sampling,
-    saving,
     starting,
     weighing,
 )
 from training_bridge.trainer.losses import d2o
+from training_bridge.trainer.recipes import training
 
 
 @dataclass(kw_only=True, eq=False)
@@ -43,35 +41,31 @@ class Row:
 
 
 def run(job: job.Job) -> None:
-    """Load the base, let it sample anchors, score everything with it once, lower the D2O loss, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
+    """D2O on rejected rows: the base samples anchors, and everything is scored with it once."""
+
+    def prepare(policy: models.Policy) -> training.Plan[Row]:
+        usable = _usable(job, policy)
+        rejected: dict[str, set[str]] = {}
+        for row, _ in usable:
+            rejected.setdefault(anchors.key_of(row["prompt"]), set()).add(row["rejected"])
+        said = _encoded(job, policy, anchors.sample(job=job, policy=policy, rejected=rejected))
+        rows = _rows(job, usable, said)
+        watched = list({id(each): each for row in rows for each in row.anchors}.values())
+        reference.attach(job=job, policy=policy, items=[row.rejected for row in rows] + watched)
+        refresh = Refresh(job=job, policy=policy, rows=rows, rejected=rejected)
+
+        def share(batch: list[Row], step: loop.Step[Row]) -> loop.Loss:
+            step.once("anchors", lambda: refresh.bring(step.number))
+            return loss(job, policy, batch, step)
+
+        return training.Plan(rows=rows, loss=share, watched=watched)
+
     if job.settings.anchor_refresh and parallel.count() > 1:
         raise errors.Refused(
             f"anchor_refresh samples while the weights are divided between {parallel.count()} processes, which is not "
             "supported. Train in one process, or set it to 0."
         )
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    usable = _usable(job, policy)
-    rejected: dict[str, set[str]] = {}
-    for row, _ in usable:
-        rejected.setdefault(anchors.key_of(row["prompt"]), set()).add(row["rejected"])
-    said = _encoded(job, policy, anchors.sample(job=job, policy=policy, rejected=rejected))
-
-    rows = _rows(job, usable, said)
-    watched = list({id(each): each for row in rows for each in row.anchors}.values())
-    reference.attach(job=job, policy=policy, items=[row.rejected for row in rows] + watched)
-    refresh = Refresh(job=job, policy=policy, rows=rows, rejected=rejected)
-
-    def share(batch: list[Row], step: loop.Step[Row]) -> loop.Loss:
-        step.once("anchors", lambda: refresh.bring(step.number))
-        return loss(job, policy, batch, step)
-
-    taken = loop.train(job=job, policy=policy, rows=rows, loss=share, watched=probe.of(items=watched, job=job))
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    training.run(job=job, prepare=prepare)
 
 
 def loss(job: job.Job, policy: models.Policy, rows: list[Row], step: loop.Step[Row]) -> loop.Loss:

@@ -29,12 +29,9 @@ from training_bridge.trainer import (
     logprobs,
     loop,
     models,
-    probe,
-    sampling,
-    saving,
 )
 from training_bridge.trainer.losses import gradient_ascent, sft
-from training_bridge.trainer.recipes import unpaired
+from training_bridge.trainer.recipes import training, unpaired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,26 +51,19 @@ class Guards:
 
 
 def run(job: job.Job) -> None:
-    """Load the base, lower gradient ascent's loss and what guards it, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = numbered(unpaired.read(job=job, policy=policy))
-    if all(row.is_accepted for row in rows):
-        raise errors.Refused("gradient_ascent penalises rejected answers, and no row of this dataset is rejected.")
-    rows, guards = guarded(job=job, policy=policy, rows=rows)
+    """Gradient ascent on rejected rows, and what guards it."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(job.settings, policy, batch, step, guards=guards),
-        watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[Row]:
+        read, watched = unpaired.divided(job=job, rows=unpaired.read(job=job, policy=policy))
+        unpaired.refuse_without_rejected(job=job, rows=read)
+        rows, guards = guarded(job=job, policy=policy, rows=numbered(read))
+        return training.Plan(
+            rows=rows,
+            loss=lambda batch, step: loss(job.settings, policy, batch, step, guards=guards),
+            watched=watched,
+        )
+
+    training.run(job=job, prepare=prepare)
 
 
 def numbered(rows: Sequence[unpaired.Row]) -> list[Row]:

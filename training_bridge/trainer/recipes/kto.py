@@ -18,13 +18,10 @@ from training_bridge.trainer import (
     loop,
     models,
     parallel,
-    probe,
     reference,
-    sampling,
-    saving,
 )
 from training_bridge.trainer.losses import kto
-from training_bridge.trainer.recipes import unpaired
+from training_bridge.trainer.recipes import training, unpaired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,26 +35,16 @@ class Row:
 
 
 def run(job: job.Job) -> None:
-    """Load the base, score every row with it once, lower the KTO loss, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = _rows(job, policy)
-    accepted = [row.item for row in rows if row.is_desirable]
-    mismatched = [row.mismatched for row in rows if row.mismatched is not None]
-    reference.attach(job=job, policy=policy, items=[row.item for row in rows] + mismatched)
+    """KTO on rejected and accepted rows, every one scored with the base once."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(job, policy, batch, step),
-        watched=probe.of(items=accepted, job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[Row]:
+        read, watched = unpaired.divided(job=job, rows=unpaired.read(job=job, policy=policy))
+        rows = _rows(job, read)
+        mismatched = [row.mismatched for row in rows if row.mismatched is not None]
+        reference.attach(job=job, policy=policy, items=[row.item for row in rows] + mismatched)
+        return training.Plan(rows=rows, loss=lambda batch, step: loss(job, policy, batch, step), watched=watched)
+
+    training.run(job=job, prepare=prepare)
 
 
 def loss(job: job.Job, policy: models.Policy, rows: list[Row], step: loop.Step[Row]) -> loop.Loss:
@@ -100,8 +87,7 @@ def _baseline(job: job.Job, policy: models.Policy, step: loop.Step[Row]) -> Tens
     return kto.baseline(mismatched=parallel.gather(torch.cat(found)))
 
 
-def _rows(job: job.Job, policy: models.Policy) -> list[Row]:
-    read = unpaired.read(job=job, policy=policy)
+def _rows(job: job.Job, read: Sequence[unpaired.Row]) -> list[Row]:
     mismatched = _mismatched(job, read)
     if job.settings.batch_size * job.settings.gradient_accumulation < 2 and any(
         each is not None for each in mismatched

@@ -10,6 +10,7 @@ import torch
 
 from training_bridge.formats.checks import declared
 from training_bridge.trainer import (
+    data,
     errors,
     job,
     logprobs,
@@ -18,10 +19,9 @@ from training_bridge.trainer import (
     probe,
     rewards,
     rollouts,
-    sampling,
-    saving,
 )
 from training_bridge.trainer.losses import nsr
+from training_bridge.trainer.recipes import training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,26 +59,20 @@ class Task:
 
 
 def run(*, job: job.Job, right_weight: float) -> None:
-    """Load the base, see what it gets right by itself, lower the loss of answers drawn anew each step, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
+    """See what the base gets right by itself, then lower the loss of answers drawn anew in each step."""
     checks = rewards.checks_of(job=job)
-    policy = models.for_training(asked=job.spec)
-    prompts = rollouts.prompts(job=job, policy=policy)
-    task = Task(job=job, policy=policy, checks=checks, right_weight=right_weight)
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=prompts,
-        loss=lambda batch, step: loss(task, batch, step),
-        lengths=[len(each.ids) for each in prompts],
-        watched=watched(task, prompts),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[rollouts.Prompt]:
+        prompts = rollouts.prompts(job=job, policy=policy)
+        task = Task(job=job, policy=policy, checks=checks, right_weight=right_weight)
+        return training.Plan(
+            rows=prompts,
+            loss=lambda batch, step: loss(task, batch, step),
+            watched=watched(task, prompts),
+            lengths=[len(each.ids) for each in prompts],
+        )
+
+    training.run(job=job, prepare=prepare)
 
 
 def loss(task: Task, rows: list[rollouts.Prompt], step: loop.Step[rollouts.Prompt]) -> loop.Loss:
@@ -138,7 +132,7 @@ def figures(judged: Sequence[Judged]) -> dict[str, object]:
     }
 
 
-def watched(task: Task, prompts: Sequence[rollouts.Prompt]) -> probe.Probe | None:
+def watched(task: Task, prompts: Sequence[rollouts.Prompt]) -> list[data.Encoded]:
     """The base's own right answers to some of the prompts, one each: what it can do and should not unlearn.
 
     Drawn before any state is resumed, so a killed run watches the same. The event `base` tells how it does.
@@ -154,4 +148,4 @@ def watched(task: Task, prompts: Sequence[rollouts.Prompt]) -> probe.Probe | Non
             f"stop_below watches right answers of the base, and none of {len(judged)} that were drawn is right. Set it "
             "to 0."
         )
-    return probe.of(items=right, job=task.job)
+    return right

@@ -12,20 +12,19 @@ from torch import Tensor
 from training_bridge.formats import rows as formats
 from training_bridge.formats import spec
 from training_bridge.trainer import (
+    anchors,
     data,
     errors,
+    held_out,
     job,
     logprobs,
     loop,
     models,
-    probe,
     reading,
     reference,
-    sampling,
-    saving,
     weighing,
 )
-from training_bridge.trainer.recipes import unpaired
+from training_bridge.trainer.recipes import training, unpaired
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +34,7 @@ class Row:
     chosen: data.Encoded
     rejected: data.Encoded
     weight: float = 1.0
+    prompt_key: str = ""
 
 
 Preference = Callable[[unpaired.Tokens, unpaired.Tokens, spec.Hyperparameters], Tensor]
@@ -42,28 +42,22 @@ Preference = Callable[[unpaired.Tokens, unpaired.Tokens, spec.Hyperparameters], 
 
 
 def run(*, job: job.Job, preference: Preference, has_reference: bool) -> None:
-    """Load the base, score all answers with it once where `has_reference`, lower the loss, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = read(job=job, policy=policy)
-    if has_reference:
-        reference.attach(job=job, policy=policy, items=answers(rows))
+    """A run whose pairs have this loss; all their answers are scored with the base once where `has_reference`."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(
-            job.settings, policy, batch, step, preference=preference, has_reference=has_reference
-        ),
-        lengths=[len(row.chosen.ids) + len(row.rejected.ids) for row in rows],
-        watched=probe.of(items=[row.chosen for row in rows], job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[Row]:
+        rows, watched = held_out.divide(job=job, rows=read(job=job, policy=policy), prompt=lambda row: row.prompt_key)
+        if has_reference:
+            reference.attach(job=job, policy=policy, items=answers(rows))
+        return training.Plan(
+            rows=rows,
+            loss=lambda batch, step: loss(
+                job.settings, policy, batch, step, preference=preference, has_reference=has_reference
+            ),
+            watched=[row.chosen for row in watched],
+            lengths=[len(row.chosen.ids) + len(row.rejected.ids) for row in rows],
+        )
+
+    training.run(job=job, prepare=prepare)
 
 
 def loss(
@@ -118,8 +112,8 @@ def read(*, job: job.Job, policy: models.Policy) -> list[Row]:
     chosen = _encoded(job, policy, found, "chosen", event="chosen_rows")
     weights = weighing.of_rows(found, how=job.settings.row_weights)
     rows = [
-        _row(good, bad, weight)
-        for good, bad, weight in zip(chosen, rejected, weights, strict=True)
+        _row(good, bad, weight=weight, prompt_key=anchors.key_of(row["prompt"]))
+        for row, good, bad, weight in zip(found, chosen, rejected, weights, strict=True)
         if good is not None and bad is not None
     ]
     job.reporter.event("pairs", read=len(found), kept=len(rows))
@@ -134,8 +128,8 @@ def chosen_alone(*, job: job.Job, policy: models.Policy) -> list[unpaired.Row]:
     encoded = _encoded(job, policy, found, "chosen", event="rows")
     weights = weighing.of_rows(found, how=job.settings.row_weights)
     return [
-        unpaired.Row(item=item, is_accepted=True, weight=weight)
-        for item, weight in zip(encoded, weights, strict=True)
+        unpaired.Row(item=item, is_accepted=True, weight=weight, prompt_key=anchors.key_of(row["prompt"]))
+        for row, item, weight in zip(found, encoded, weights, strict=True)
         if item is not None
     ]
 
@@ -183,10 +177,10 @@ def _encoded(
     return data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs, event=event)
 
 
-def _row(chosen: data.Encoded, rejected: data.Encoded, weight: float) -> Row:
+def _row(chosen: data.Encoded, rejected: data.Encoded, **more: Any) -> Row:
     """A row whose answers follow the same prompt: beside the longer one less of it may have fitted."""
     shorter = min(chosen, rejected, key=lambda item: item.prompt_length)
     prompt = shorter.ids[: shorter.prompt_length]
     for item in (chosen, rejected):
         item.ids, item.prompt_length = prompt + item.ids[item.prompt_length :], len(prompt)
-    return Row(chosen=chosen, rejected=rejected, weight=weight)
+    return Row(chosen=chosen, rejected=rejected, **more)

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from training_bridge.trainer import data, job, logprobs, loop, models, reading, sampling, saving
+from training_bridge.trainer import data, job, logprobs, loop, models, reading
+from training_bridge.trainer.recipes import training
 
 
 def run(job: job.Job) -> None:
     """Draw weights from the seed, lower the negative log-likelihood of completion tokens, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
-    policy = models.fresh(asked=job.spec)
-    read = reading.train_rows(job=job, text="completion")
-    pairs = [data.Pair(prompt=row["prompt"], completion=row["completion"]) for row in read]
-    items = [item for item in data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs) if item is not None]
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=items,
-        loss=lambda batch, step: loss(policy, batch, step),
-        lengths=[len(item.ids) for item in items],
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[data.Encoded]:
+        read = reading.train_rows(job=job, text="completion")
+        pairs = [data.Pair(prompt=row["prompt"], completion=row["completion"]) for row in read]
+        items = [item for item in data.encode(job=job, tokenizer=policy.tokenizer, pairs=pairs) if item is not None]
+        return training.Plan(
+            rows=items, loss=lambda batch, step: loss(policy, batch, step), lengths=[len(item.ids) for item in items]
+        )
+
+    training.run(job=job, prepare=prepare, load=models.fresh)
 
 
 def loss(policy: models.Policy, items: list[data.Encoded], step: loop.Step[data.Encoded]) -> loop.Loss:

@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import torch
 
-from training_bridge.trainer import errors, job, logprobs, loop, models, probe, sampling, saving
+from training_bridge.trainer import errors, job, logprobs, loop, models
 from training_bridge.trainer.losses import sft
-from training_bridge.trainer.recipes import paired, unpaired
+from training_bridge.trainer.recipes import paired, training, unpaired
 
 
 def run(job: job.Job) -> None:
-    """Load the base, lower the negative log-likelihood of the good answers, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = read(job=job, policy=policy)
+    """SFT on the good answers."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(policy, batch, step),
-        lengths=[len(row.item.ids) for row in rows],
-        watched=probe.of(items=[row.item for row in rows], job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[unpaired.Row]:
+        rows, watched = unpaired.divided(job=job, rows=read(job=job, policy=policy))
+        return training.Plan(
+            rows=rows,
+            loss=lambda batch, step: loss(policy, batch, step),
+            watched=watched,
+            lengths=[len(row.item.ids) for row in rows],
+        )
+
+    training.run(job=job, prepare=prepare)
 
 
 def read(*, job: job.Job, policy: models.Policy) -> list[unpaired.Row]:

@@ -14,17 +14,16 @@ from training_bridge.trainer import (
     anchors,
     data,
     errors,
+    held_out,
     job,
     logprobs,
     loop,
     models,
-    probe,
     reading,
     reference,
-    sampling,
-    saving,
     weighing,
 )
+from training_bridge.trainer.recipes import training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,29 +63,22 @@ Rejection = Callable[[Tokens, spec.Hyperparameters], Tensor]
 
 
 def run(*, job: job.Job, rejection: Rejection, has_reference: bool) -> None:
-    """Load the base, score every row with it once where `has_reference`, lower the loss, save, sample."""
-    if job.folder.is_checkpoint_complete():
-        sampling.run_trained(job=job)
-        return
-    job.reporter.phase("loading")
-    policy = models.for_training(asked=job.spec)
-    rows = read(job=job, policy=policy)
-    if all(row.is_accepted for row in rows):
-        raise errors.Refused(f"{job.spec.method} penalises rejected answers, and no row of this dataset is rejected.")
-    if has_reference:
-        reference.attach(job=job, policy=policy, items=[row.item for row in rows if not row.is_accepted])
+    """A run whose rejected rows have this loss; they are scored with the base once where `has_reference`."""
 
-    taken = loop.train(
-        job=job,
-        policy=policy,
-        rows=rows,
-        loss=lambda batch, step: loss(
-            job.settings, policy, batch, step, rejection=rejection, has_reference=has_reference
-        ),
-        watched=probe.of(items=[row.item for row in rows if row.is_accepted], job=job),
-    )
-    saving.save(job=job, policy=policy, steps_taken=taken)
-    sampling.run(job=job, policy=policy)
+    def prepare(policy: models.Policy) -> training.Plan[Row]:
+        rows, watched = divided(job=job, rows=read(job=job, policy=policy))
+        refuse_without_rejected(job=job, rows=rows)
+        if has_reference:
+            reference.attach(job=job, policy=policy, items=[row.item for row in rows if not row.is_accepted])
+        return training.Plan(
+            rows=rows,
+            loss=lambda batch, step: loss(
+                job.settings, policy, batch, step, rejection=rejection, has_reference=has_reference
+            ),
+            watched=watched,
+        )
+
+    training.run(job=job, prepare=prepare)
 
 
 def loss(
@@ -140,6 +132,12 @@ def count(step: loop.Step[AnyRow], *, is_accepted: bool) -> int:
     return sum(row.is_accepted is is_accepted for row in step.rows)
 
 
+def refuse_without_rejected(*, job: job.Job, rows: Sequence[Row]) -> None:
+    """Raises Refused where there is nothing to penalise."""
+    if all(row.is_accepted for row in rows):
+        raise errors.Refused(f"{job.spec.method} penalises rejected answers, and no row of this dataset is rejected.")
+
+
 def refuse_means(*, job: job.Job) -> None:
     """For a loss that is a mean over the answer's tokens as it stands. Raises Refused where one is asked for."""
     if job.settings.length_normalised:
@@ -147,6 +145,14 @@ def refuse_means(*, job: job.Job) -> None:
             f"{job.spec.method} divides every answer's loss by its length as it is, and length_normalised would divide "
             "it again. Set length_normalised to false."
         )
+
+
+def divided(*, job: job.Job, rows: Sequence[AnyRow]) -> tuple[list[AnyRow], list[data.Encoded]]:
+    """The rows to train on, and the accepted answers to watch: some that are held out, where that is asked for."""
+    rows, watched = held_out.divide(
+        job=job, rows=rows, prompt=lambda row: row.prompt_key, is_good=lambda row: row.is_accepted
+    )
+    return rows, [row.item for row in watched]
 
 
 def read(*, job: job.Job, policy: models.Policy, has_marks: bool = True) -> list[Row]:
