@@ -62,6 +62,39 @@ def test_what_was_left_out_is_penalised_whole() -> None:
     assert made["spans"] == []
 
 
+@pytest.mark.parametrize(
+    ("rule", "text", "mended"),
+    [
+        ("none", "8 + 5 = 12. Ben has 13 pears. Numbers are fun.", "8 + 5 = 13. Ann has 13 apples."),
+        ("sum", "Ann has 13 apples.", "none"),  # the sum is missing, and nobody wrote it
+    ],
+)
+def test_a_correction_mends_what_is_wrong_in_place(rule: str, text: str, mended: str) -> None:
+    problem = world.Problem(kind="gain", name="Ann", first=8, second=5, unit="apples", rule=rule)
+    made = bases.row(problem, text, truth.judge(problem=problem, text=text), name="1")
+    pair = bases.corrected(made)
+    assert (pair["chosen"] if pair else "none") == mended
+
+
+def test_a_rejected_answer_has_its_critiques() -> None:
+    problem = world.Problem(kind="gain", name="Ann", first=8, second=5, unit="apples", rule="none")
+    bad, good = "8 + 5 = 13. Ann has 13 pears.", "8 + 5 = 13. Ann has 13 apples."
+    rows = [bases.row(problem, text, truth.judge(problem=problem, text=text), name="1") for text in (bad, good)]
+    told, silent = (bases.criticised(row)["critiques"] for row in rows)
+    assert len(told) == 1
+    assert "pears" in told[0]
+    assert silent == []
+
+
+def test_pairs_and_critiques_are_made_of_the_judged_rows(base: bases.Base) -> None:
+    ways = {way.method: plans.cell("mini", 1, way, rate=1e-4) for way in plans.WAYS}
+    rejected = [row for row in cells._rows(ways["bnf"], base) if not row["label"]]
+    assert cells._rows(ways["dpo"], base) == [pair for row in rejected if (pair := bases.corrected(row))]
+    told = [row for row in cells._rows(ways["cut"], base) if not row["label"]]
+    assert len(told) == len(rejected)
+    assert all(row["critiques"] for row in told)
+
+
 def test_the_sampler_is_the_trainers_where_nothing_is_drawn(base: bases.Base) -> None:
     policy = policies.load(base.checkpoint)
     prompts = [each.prompt for each in base.held_out]

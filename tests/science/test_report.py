@@ -53,7 +53,7 @@ def test_a_rate_that_ended_as_not_a_number_is_not_chosen() -> None:
 def test_changes_are_paired_by_seed() -> None:
     rows = [result("base", seed, clean=seed / 10) for seed in (1, 2, 3)]
     rows += [result("after", seed, clean=seed / 10 + 0.2) for seed in (1, 3, 4)]
-    told = report.Told(results(*rows), "words")
+    told = report.Told(results(*rows), "words", plans.SEEDS)
     assert [round(each, 9) for each in told.changes("after", lambda row: row["clean"])] == [0.2, 0.2]
 
 
@@ -65,3 +65,13 @@ def test_the_tables_say_what_the_rows_say() -> None:
     text = report.tables(results(*rows), "words")
     line = next(line for line in text.splitlines() if line.startswith(f"| {WAY.name} | 5e-5 |"))
     assert "| 0.63 (0.61-0.65) | +0.10 (+0.10 to +0.10) |" in line
+
+
+def test_defaults_are_told_of_fresh_seeds_alone() -> None:
+    label_ = plans.default_cell("words", 6, WAY).label
+    every = (*plans.SEEDS, *plans.FRESH_SEEDS)
+    events = {"probe": [], "kept": None}
+    rows = [result("base", seed, clean=0.5, greedy=1.0) for seed in every]
+    rows += [result(label_, seed, clean=0.4 if seed <= 5 else 0.6, greedy=1.0) | {"events": events} for seed in every]
+    told = report.tables(results(*rows), "words").partition("words: defaults")[2]
+    assert "| +0.10 (+0.10 to +0.10) | +0.10 |" in told

@@ -52,7 +52,7 @@ STARTS = {
     ),
     "unlikelihood": Start(small=5e-5, large=2e-6, more=RETAINED),
     "cut": Start(small=5e-5, large=1e-6, more={}),
-    "bnf": Start(small=5e-5, large=1e-6, more={}),
+    "bnf": Start(small=2e-4, large=1e-6, more={}),
     "sft": Start(small=2e-4, large=1e-5, more={}),
     "dpo": Start(small=2e-4, large=1e-6, more={}),
     "orpo": Start(small=2e-4, large=1e-6, more={}),

@@ -11,7 +11,7 @@ import argparse
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -24,7 +24,7 @@ for name, value in {
 
 from tests.bench.science import cells, plans, pool, report, worlds  # noqa: E402
 
-PLANS: dict[str, Callable[[str, list[int], plans.Results], Iterable[cells.Cell]]] = {
+PLANS: dict[str, Callable[[str, Sequence[int], plans.Results], Iterable[cells.Cell]]] = {
     "base": lambda world, seeds, _: plans.base(world, seeds),
     "tuning": lambda world, seeds, _: plans.tuning(world, seeds),
     "masks": lambda world, seeds, _: plans.masks(world, seeds),
@@ -34,6 +34,11 @@ PLANS: dict[str, Callable[[str, list[int], plans.Results], Iterable[cells.Cell]]
     "defaults": lambda world, seeds, _: plans.defaults(world, seeds),
     "guarded": lambda world, seeds, results: plans.guarded(world, seeds, results),
 }
+SEEDS = {
+    "base": (*plans.SEEDS, *plans.FRESH_SEEDS),
+    "defaults": plans.FRESH_SEEDS,
+    "guarded": plans.FRESH_SEEDS,
+}
 
 
 def main() -> None:
@@ -41,7 +46,7 @@ def main() -> None:
     parser.add_argument("plans", nargs="+", choices=[*PLANS, "report"])
     parser.add_argument("--work", type=Path, required=True, help="the folder of bases and results")
     parser.add_argument("--worlds", nargs="+", choices=list(worlds.WORLDS), default=["words"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=list(plans.SEEDS))
+    parser.add_argument("--seeds", nargs="+", type=int, help="1 to 5; defaults and guarded 6 to 10, base all ten")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--until", help="HH:MM, today: begin no cell later")
     options = parser.parse_args()
@@ -55,7 +60,7 @@ def main() -> None:
             if plan == "report":
                 print(report.tables(pool.results(work), place))  # noqa: T201
                 continue
-            wanted = list(PLANS[plan](place, options.seeds, pool.results(work)))
+            wanted = list(PLANS[plan](place, options.seeds or SEEDS.get(plan, plans.SEEDS), pool.results(work)))
             pool.run(wanted, work=work, workers=options.workers, until=until)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.bench.science import policies, worlds
 from training_bridge.demo import truth, world
+from training_bridge.exports import corrections
 from training_bridge.formats import manifest, rundir, spec
 from training_bridge.trainer import boundary, models
 
 LESSONS, HELD_IN, HELD_OUT = 52_000, 300, 250
+MENDED_AT_MOST = 3  # a correction may show what is wrong elsewhere
 MINI_LESSONS, MINI_HELD_IN, MINI_HELD_OUT = 400, 40, 12
 
 
@@ -108,6 +110,40 @@ def row(problem: world.Problem, text: str, findings: Sequence[truth.Finding], *,
         "constraints": [],
         "severity": max((each.severity for each in findings), key=order.index, default=""),
     }
+
+
+def criticised(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with what is to be said against its answer, as annotators' critiques."""
+    return {**row, "critiques": [] if row["label"] else [each.critique for each in _findings(row, row["completion"])]}
+
+
+def corrected(row: dict[str, Any]) -> dict[str, Any] | None:
+    """A row of pairs: a rejected answer, and what is left of it when everything wrong in it is corrected or taken out.
+
+    None for what cannot be mended in place: where something is missing, the right answer is not made up.
+    """
+    text = row["completion"]
+    for _ in range(MENDED_AT_MOST):
+        text = " ".join(corrections.apply(text, _edits(_findings(row, text))).split())
+    if not text or _findings(row, text):
+        return None
+    kept = {name: row[name] for name in ("id", "prompt", "spans", "constraints", "severity")}
+    return {**kept, "chosen": text, "rejected": row["completion"], "corrected": []}
+
+
+def _findings(row: dict[str, Any], text: str) -> list[truth.Finding]:
+    problem = world.parse(row["prompt"])
+    return truth.judge(problem=problem, text=text) if problem else []
+
+
+def _edits(findings: Iterable[truth.Finding]) -> Iterator[corrections.Edit]:
+    """Those that do not overlap an earlier one, in order."""
+    end = 0
+    placed = [each for each in findings if each.start is not None and each.end is not None]
+    for each in sorted(placed, key=lambda each: (each.start, each.end)):
+        if each.start is not None and each.start >= end:
+            end = each.end or 0
+            yield corrections.Edit(start=each.start, end=end, text=each.correction, severity=0, made=0)
 
 
 def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:

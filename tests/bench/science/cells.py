@@ -73,6 +73,7 @@ def _prepared(cell: Cell, base: bases.Base, folder: Path) -> rundir.RunDir:
         "save_every": 0,
         **({"rollout_max_new_tokens": base.place.max_new_tokens} if is_on_policy else {}),
         **({"anchor_max_new_tokens": base.place.max_new_tokens} if cell.method == "d2o" else {}),
+        **({"max_length": 0} if cell.method == "cut" else {}),  # its critiques' words are characters to this tokenizer
         **cell.hyperparameters,
     }
     spec.RunSpec.from_dict(
@@ -96,6 +97,10 @@ def _rows(cell: Cell, base: bases.Base) -> list[dict[str, Any]]:
     rows = [json.loads(line) for line in base.rows.read_text(encoding="utf-8").splitlines()]
     if "d2o" in spec.ROWS[cell.method]:
         return [{**row, "rejected": row["completion"]} for row in rows if not row["label"]]
+    if cell.method in ("dpo", "orpo"):
+        return [pair for row in rows if not row["label"] and (pair := bases.corrected(row))]
+    if cell.method == "cut":
+        return [bases.criticised(row) for row in rows]
     return [row for row in rows if not (cell.is_rejected_only and row["label"])]
 
 

@@ -13,13 +13,13 @@ KS = (1, 4, 16, 64)
 
 
 class Told:
-    """The results of one world, by label and seed."""
+    """The results of one world on some seeds, by label and seed."""
 
-    def __init__(self, results: dict[str, Row], world: str) -> None:
+    def __init__(self, results: dict[str, Row], world: str, seeds: Sequence[int]) -> None:
         self.world, self.results = world, results
         self.rows: dict[str, dict[int, Row]] = {}
         for row in results.values():
-            if row["world"] == world:
+            if row["world"] == world and row["seed"] in seeds:
                 self.rows.setdefault(row["label"], {})[row["seed"]] = row
 
     def values(self, label: str, figure: Callable[[Row], float]) -> list[float]:
@@ -39,9 +39,11 @@ class Told:
 
 
 def tables(results: dict[str, Row], world: str) -> str:
-    told = Told(results, world)
-    parts = (_methods, _tags, _tuning, _masks, _defaults, _guarded)
-    return "\n\n".join(text for part in parts if (text := part(told)))
+    told, fresh = (Told(results, world, seeds) for seeds in (plans.SEEDS, plans.FRESH_SEEDS))
+    found = [part(told) for part in (_methods, _tags, _tuning, _masks)] + [
+        part(fresh) for part in (_defaults, _guarded)
+    ]
+    return "\n\n".join(text for text in found if text)
 
 
 def _methods(told: Told) -> str:
