@@ -107,6 +107,10 @@ class ConstraintSet(models.Model):
     campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="constraint_sets")
     revision = models.PositiveIntegerField()
     sha256 = models.CharField(max_length=64)
+    merges = models.JSONField(
+        default=dict,
+        help_text="Where the members of constraints of earlier sets went: {constraint id: id of a constraint in here}.",
+    )
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     approved_at = models.DateTimeField()
 
@@ -144,6 +148,7 @@ class Grouping(models.Model):
     requested_at = models.DateTimeField(null=True, help_text="A person asked to group everything unsettled anew.")
     last_judgment_id = models.PositiveBigIntegerField(default=0)
     grouped_at = models.DateTimeField(null=True)
+    compared_at = models.DateTimeField(null=True, help_text="When its constraints were last compared for likeness.")
 
     class Meta:
         indexes = [
@@ -152,3 +157,66 @@ class Grouping(models.Model):
 
     def __str__(self) -> str:
         return f"grouping of {self.campaign_id}"
+
+
+class Act(models.Model):
+    """What a person did to constraints, with what stood there before and after, so that it can be taken back.
+
+    Append-only: a trigger refuses an UPDATE once `after` is there. To take an act back is an act that `undoes` it.
+    """
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="constraint_acts")
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    verb = models.CharField(max_length=20)
+    constraint = models.ForeignKey(
+        Constraint, on_delete=models.CASCADE, related_name="acts", help_text="What it was done to; members went there."
+    )
+    before = models.JSONField(help_text="{constraint id: {field: value}}")
+    after = models.JSONField(null=True, help_text="The same for all it touched, those it made too.")
+    undoes = models.OneToOneField("self", null=True, on_delete=models.CASCADE, related_name="undone_by")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index("campaign", "actor", F("id").desc(), name="act_of_person")]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.constraint_id}"
+
+
+class ActMember(models.Model):
+    """Where a member was before an act moved it."""
+
+    act = models.ForeignKey(Act, on_delete=models.CASCADE, related_name="members")
+    violation = models.ForeignKey("judgments.Violation", on_delete=models.CASCADE, related_name="+")
+    constraint = models.ForeignKey(Constraint, on_delete=models.CASCADE, related_name="+")
+    is_pinned = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"{self.violation_id} from {self.constraint_id}"
+
+
+class MergeProposal(models.Model):
+    """Two living constraints that may be one, `left` the older. A refused pair stays, and is never proposed again."""
+
+    campaign = models.ForeignKey("campaigns.Campaign", on_delete=models.CASCADE, related_name="merge_proposals")
+    left = models.ForeignKey(Constraint, on_delete=models.CASCADE, related_name="+")
+    right = models.ForeignKey(Constraint, on_delete=models.CASCADE, related_name="+")
+    likeness = models.FloatField()
+    evidence = models.JSONField()
+    refused_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
+    refused_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["left", "right"], name="merge_proposal_once"),
+            models.CheckConstraint(condition=Q(left__lt=F("right")), name="merge_proposal_ordered"),
+        ]
+        indexes = [
+            models.Index(
+                F("campaign"), F("likeness").desc(), F("id"), name="merge_proposal_page", condition=Q(refused_at=None)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.left_id} like {self.right_id}"

@@ -40,6 +40,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('revision', models.PositiveIntegerField()),
                 ('sha256', models.CharField(max_length=64)),
+                ('merges', models.JSONField(default=dict, help_text='Where the members of constraints of earlier sets went: {constraint id: id of a constraint in here}.')),
                 ('approved_at', models.DateTimeField()),
                 ('approved_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='constraint_sets', to='campaigns.campaign')),
@@ -55,6 +56,7 @@ class Migration(migrations.Migration):
                 ('requested_at', models.DateTimeField(help_text='A person asked to group everything unsettled anew.', null=True)),
                 ('last_judgment_id', models.PositiveBigIntegerField(default=0)),
                 ('grouped_at', models.DateTimeField(null=True)),
+                ('compared_at', models.DateTimeField(help_text='When its constraints were last compared for likeness.', null=True)),
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='grouping', to='campaigns.campaign')),
             ],
         ),
@@ -126,6 +128,68 @@ DROP TRIGGER set_entry_violation_immutable ON constraints_setentry_violations;
 DROP TRIGGER set_entry_immutable ON constraints_setentry;
 DROP TRIGGER constraint_set_immutable ON constraints_constraintset;
 DROP FUNCTION constraints_refuse_update();
+""",
+        ),
+        migrations.CreateModel(
+            name='Act',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('verb', models.CharField(max_length=20)),
+                ('before', models.JSONField(help_text='{constraint id: {field: value}}')),
+                ('after', models.JSONField(help_text='The same for all it touched, those it made too.', null=True)),
+                ('at', models.DateTimeField()),
+                ('actor', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='constraint_acts', to='campaigns.campaign')),
+                ('constraint', models.ForeignKey(help_text='What it was done to; members went there.', on_delete=django.db.models.deletion.CASCADE, related_name='acts', to='constraints.constraint')),
+                ('undoes', models.OneToOneField(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='undone_by', to='constraints.act')),
+            ],
+            options={
+                'indexes': [models.Index(models.F('campaign'), models.F('actor'), models.OrderBy(models.F('id'), descending=True), name='act_of_person')],
+            },
+        ),
+        migrations.CreateModel(
+            name='ActMember',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('is_pinned', models.BooleanField()),
+                ('act', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='members', to='constraints.act')),
+                ('constraint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='constraints.constraint')),
+                ('violation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='judgments.violation')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='MergeProposal',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('likeness', models.FloatField()),
+                ('evidence', models.JSONField()),
+                ('refused_at', models.DateTimeField(null=True)),
+                ('updated_at', models.DateTimeField()),
+                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='merge_proposals', to='campaigns.campaign')),
+                ('left', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='constraints.constraint')),
+                ('refused_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('right', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='constraints.constraint')),
+            ],
+            options={
+                'indexes': [models.Index(models.F('campaign'), models.OrderBy(models.F('likeness'), descending=True), models.F('id'), condition=models.Q(('refused_at', None)), name='merge_proposal_page')],
+                'constraints': [models.UniqueConstraint(fields=('left', 'right'), name='merge_proposal_once'), models.CheckConstraint(condition=models.Q(('left__lt', models.F('right'))), name='merge_proposal_ordered')],
+            },
+        ),
+        migrations.RunSQL(
+            sql="""
+CREATE FUNCTION constraints_refuse_act_update() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the record of what people did to constraints is only added to' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER act_append_only BEFORE UPDATE ON constraints_act
+    FOR EACH ROW WHEN (OLD.after IS NOT NULL) EXECUTE FUNCTION constraints_refuse_act_update();
+CREATE TRIGGER act_member_append_only BEFORE UPDATE ON constraints_actmember
+    FOR EACH ROW EXECUTE FUNCTION constraints_refuse_act_update();
+""",
+            reverse_sql="""
+DROP TRIGGER act_member_append_only ON constraints_actmember;
+DROP TRIGGER act_append_only ON constraints_act;
+DROP FUNCTION constraints_refuse_act_update();
 """,
         ),
     ]
