@@ -8,6 +8,8 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
+from annotate.constraints import check_models, convergence_models  # noqa: F401 - the models of this room are found here
+
 
 class ConstraintQuerySet(models.QuerySet["Constraint"]):
     def living(self) -> Self:
