@@ -8,7 +8,11 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
-from annotate.constraints import check_models, convergence_models  # noqa: F401 - the models of this room are found here
+from annotate.constraints import (  # noqa: F401 - the models of this room are found here
+    check_models,
+    convergence_models,
+    scorecard_models,
+)
 
 
 class ConstraintQuerySet(models.QuerySet["Constraint"]):
@@ -78,7 +82,14 @@ class Constraint(models.Model):
             )
         ]
         indexes = [
-            models.Index("campaign", "state", "tag_slug", F("member_count").desc(), "id", name="constraint_page")
+            models.Index("campaign", "state", "tag_slug", F("member_count").desc(), "id", name="constraint_page"),
+            models.Index(
+                "campaign",
+                F("member_count").desc(),
+                "id",
+                name="constraint_by_support",
+                condition=Q(state__in=["candidate", "accepted"]),
+            ),
         ]
 
     def __str__(self) -> str:

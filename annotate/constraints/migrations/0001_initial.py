@@ -331,4 +331,32 @@ DROP FUNCTION constraints_check_version_stays();
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='convergence', to='campaigns.campaign')),
             ],
         ),
+        migrations.CreateModel(
+            name='Scorecard',
+            fields=[
+                ('constraint', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='scorecard', serialize=False, to='constraints.constraint')),
+                ('figures', models.JSONField(help_text='scorecard.Card as JSON.')),
+                ('verdicts', models.JSONField(help_text='Property to good, bad, unclear or too_few.')),
+                ('measured_at', models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Scoring',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('last_judgment_id', models.PositiveBigIntegerField(default=0)),
+                ('fingerprint', models.CharField(blank=True, max_length=200)),
+                ('counted', models.JSONField(default=list)),
+                ('output_count', models.PositiveBigIntegerField(default=0)),
+                ('judgment_count', models.PositiveBigIntegerField(default=0)),
+                ('cannot_tell_count', models.PositiveBigIntegerField(default=0)),
+                ('seconds', models.FloatField(default=0.0, help_text='How long it took; the next one waits in proportion.')),
+                ('measured_at', models.DateTimeField(null=True)),
+                ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='scoring', to='campaigns.campaign')),
+            ],
+        ),
+        migrations.AddIndex(
+            model_name='constraint',
+            index=models.Index(models.F('campaign'), models.OrderBy(models.F('member_count'), descending=True), models.F('id'), condition=models.Q(('state__in', ['candidate', 'accepted'])), name='constraint_by_support'),
+        ),
     ]
