@@ -16,7 +16,7 @@ from django.db.models import Max
 from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import grouping, queries, regrouping, statements
+from annotate.constraints import acts, grouping, queries, regrouping, revisions_queries, statements
 from annotate.constraints.models import Constraint, ConstraintSet, Grouping, Member, SetEntry
 from annotate.errors import NotFound, RuleError
 from annotate.judgments.models import Judgment, Violation
@@ -92,9 +92,11 @@ def rename(*, constraint: Constraint, statement: str, by: User, now: datetime) -
     found = _locked(constraint.campaign_id, [constraint.pk])[0]
     if found.statement == checked and found.named_by_id is not None:
         return found
+    act = acts.begin(verb="rename", on=found, touched=[found], by=by, now=now)
     before = found.statement
     found.statement, found.named_by, found.updated_at = checked, by, now
     found.save(update_fields=["statement", "named_by", "updated_at"])
+    acts.finish(act, [found])
     _record(by, "rename", found, now, {"before": before, "after": checked})
     return found
 
@@ -107,14 +109,17 @@ def merge(*, into: Constraint, others: Iterable[Constraint], by: User | None, no
         raise NothingChosen("Choose at least two constraints to merge.")
     locked = {each.pk: each for each in _locked(into.campaign_id, [into.pk, *ids])}
     survivor = locked.pop(into.pk)
-    Member.objects.filter(constraint__in=list(locked)).update(constraint=survivor, is_pinned=True)
+    moving, touched = Member.objects.filter(constraint__in=list(locked)), [survivor, *locked.values()]
+    act = acts.begin(verb="merge", on=survivor, touched=touched, by=by, now=now, moving=moving)
+    moving.update(constraint=survivor, is_pinned=True)
     takes_rest = [each for each in locked.values() if each.is_residual and each.tag_slug == survivor.tag_slug]
     for each in locked.values():
         each.state, each.merged_into, each.updated_at = Constraint.State.RETIRED, survivor, now
         each.save(update_fields=["state", "merged_into", "updated_at"])
     survivor.is_residual, survivor.updated_at = survivor.is_residual or bool(takes_rest), now
     survivor.save(update_fields=["is_residual", "updated_at"])
-    _recount([survivor.pk, *locked])
+    acts.recount([survivor.pk, *locked])
+    acts.finish(act, touched)
     _record(by, "merge", survivor, now, {"merged": sorted(locked)})
     survivor.refresh_from_db()
     return survivor
@@ -139,9 +144,12 @@ def split(
         created_at=now,
         updated_at=now,
     )
+    moving = Member.objects.filter(violation__in=chosen)
+    act = acts.begin(verb="split", on=made, touched=[source], by=by, now=now, moving=moving)
     _repin(chosen, made)
     _after_leaving(source, chosen, now)
-    _recount([source.pk, made.pk])
+    acts.recount([source.pk, made.pk])
+    acts.finish(act, [source, made])
     _record(by, "split", made, now, {"from": source.pk, "violations": len(chosen)})
     made.refresh_from_db()
     return made
@@ -157,9 +165,12 @@ def move(
     if source == target:
         return target
     chosen = _chosen(source, violation_ids)
+    moving = Member.objects.filter(violation__in=chosen)
+    act = acts.begin(verb="move", on=target, touched=[source, target], by=by, now=now, moving=moving)
     _repin(chosen, target)
     _after_leaving(source, chosen, now)
-    _recount([source.pk, target.pk])
+    acts.recount([source.pk, target.pk])
+    acts.finish(act, [source, target])
     _record(by, "move", target, now, {"from": source.pk, "violations": len(chosen)})
     target.refresh_from_db()
     return target
@@ -191,7 +202,9 @@ def decide(
     if not ids:
         raise NothingChosen("Choose at least one constraint.")
     changed = [each for each in _locked(campaign.pk, ids) if each.state != state]
+    act = acts.begin(verb=state, on=changed[0], touched=changed, by=by, now=now) if changed else None
     Constraint.objects.filter(pk__in=[each.pk for each in changed]).update(state=state, updated_at=now)
+    acts.finish(act, changed)
     for each in changed:
         each.state, each.updated_at = state, now
         _record(by, state, each, now, {})
@@ -219,6 +232,7 @@ def approve(*, campaign: Campaign, by: User, now: datetime) -> ConstraintSet:
         campaign=campaign,
         revision=1 if last is None else last.revision + 1,
         sha256=sha256,
+        merges=revisions_queries.closed_merges(campaign=campaign, present=[each.pk for each in accepted]),
         approved_by=by,
         approved_at=now,
     )
@@ -323,15 +337,6 @@ def _after_leaving(source: Constraint, chosen: Sequence[int], now: datetime) -> 
         )
     source.updated_at = now
     source.save(update_fields=["medoid", "updated_at"])
-
-
-def _recount(ids: Iterable[int]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE constraints_constraint c SET member_count = "
-            "(SELECT count(*) FROM constraints_member m WHERE m.constraint_id = c.id) WHERE c.id = ANY(%s)",
-            [sorted(ids)],
-        )
 
 
 def _record(by: User | None, verb: str, constraint: Constraint, now: datetime, detail: dict[str, object]) -> None:
