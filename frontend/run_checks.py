@@ -7,20 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from annotate import errors
+from training_bridge.formats.checks import examples
 
 LONGEST = 50_000
-# An example, and what it finds wrong.
-EXAMPLES = (
-    ('{"check": "forbidden_pattern", "pattern": "as an AI", "ignore_case": true}', "anything that matches"),
-    ('{"check": "required_pattern", "pattern": "^Answer:"}', "an answer in which nothing matches"),
-    ('{"check": "max_length", "words": 120}', "what is beyond so many words, or characters"),
-    ('{"check": "repeated_ngram", "words": 4, "most": 1}', "four words in a row that were said before"),
-    ('{"check": "number_in_source", "exceptions": [1, 2]}', "a number that the prompt does not give"),
-    (
-        '{"check": "python", "function": "training_bridge.demo.check.findings"}',
-        "what a function of this server says, which NEGATIVA_CHECKS must allow",
-    ),
-)
+# An example of each kind, and what it finds wrong.
+EXAMPLES = [(json.dumps(each.declaration), each.finds) for each in examples.EXAMPLES]
 
 
 class BadChecks(errors.RuleError):
@@ -42,6 +33,7 @@ def read(typed: str) -> list[dict[str, Any]]:
 
 
 def shown(checks: Sequence[dict[str, Any]]) -> str:
-    """The checks as text, one a line."""
-    lines = ",\n".join(f"  {json.dumps(each, ensure_ascii=False)}" for each in checks)
+    """The checks as text, one a line, the kind first: the database sorts keys."""
+    ordered = [{"check": each["check"], **each} for each in checks]
+    lines = ",\n".join(f"  {json.dumps(each, ensure_ascii=False)}" for each in ordered)
     return f"[\n{lines}\n]" if lines else ""

@@ -13,7 +13,7 @@ from tests.training_bridge.runs import rows
 from training_bridge.formats.checks import declared
 from training_bridge.runs import models
 
-ONE = '[{"check": "max_length", "words": 9}]'
+ONE = '[{"check": "length", "most": 9}]'
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_the_form_requests_a_run_and_offers_its_checks_again(
     run = models.Run.objects.get()
     assert answer["Location"] == f"/c/sums/runs/{run.pk}/"
     assert (run.dataset, run.checks, run.hyperparameters["rollouts"]) == (None, json.loads(ONE), 3)
-    assert "max_length" in researcher.get(f"/c/sums/runs/{run.pk}/").content.decode()
+    assert "length" in researcher.get(f"/c/sums/runs/{run.pk}/").content.decode()
     again = researcher.get(f"/c/sums/runs/new/?like={run.pk}")
-    assert again.context["values"]["checks"] == '[\n  {"check": "max_length", "words": 9}\n]'
+    assert again.context["values"]["checks"] == '[\n  {"check": "length", "most": 9}\n]'
 
 
 def test_checks_of_another_method_are_left_alone(
@@ -70,9 +70,9 @@ def test_checks_of_another_method_are_left_alone(
         ("[", "This is not valid JSON (line 1"),
         ("[" * 40_000, "This is not valid JSON"),
         ("[" + " " * 50_000 + "]", "Give a list of checks"),
-        ('{"check": "max_length"}', "Give a list of checks"),
+        ('{"check": "length"}', "Give a list of checks"),
         ("[1]", "Give a list of checks"),
-        ('[{"check": "max_length"}]', "Check 1 (max_length): it needs characters or words"),
+        ('[{"check": "length"}]', "Check 1 (length): it needs least or most"),
         ('[{"check": "<b>"}]', "Check 1 is &#x27;&lt;b&gt;&#x27;"),
     ],
 )

@@ -15,7 +15,7 @@ def checks_of(*, job: job.Job) -> list[declared.Named]:
     if not job.spec.checks:
         raise errors.Refused(
             f"{job.spec.method} judges its own answers by executable checks, and this run names none. "
-            'Add some to its checks, such as {"check": "max_length", "words": 60}.'
+            'Add some to its checks, such as {"check": "length", "most": 60}.'
         )
     try:
         return declared.read(job.spec.checks, loads=True)

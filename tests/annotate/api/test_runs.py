@@ -49,7 +49,7 @@ def test_start_then_cancel(connect: Connect, admin: User, campaign: Campaign) ->
 
 
 def test_start_without_a_dataset_by_checks(connect: Connect, admin: User, campaign: Campaign) -> None:
-    checks = [{"check": "max_length", "words": 9}]
+    checks = [{"check": "length", "most": 9}]
     answer = _start(connect(admin, *SCOPES), method="nsr", dataset=None, checks=checks)
     assert (answer.status_code, answer.json()["dataset"], answer.json()["checks"]) == (202, None, checks)
 
@@ -67,8 +67,8 @@ def test_start_without_a_dataset_by_checks(connect: Connect, admin: User, campai
         ({"method": "nsr"}, 422),
         ({"method": "nsr", "dataset": None}, 422),
         ({"method": "nsr", "dataset": None, "checks": [{"check": "no such"}]}, 422),
-        ({"method": "nsr", "dataset": None, "checks": ["max_length"]}, 400),
-        ({"checks": [{"check": "max_length", "words": 9}]}, 422),
+        ({"method": "nsr", "dataset": None, "checks": ["length"]}, 400),
+        ({"checks": [{"check": "length", "most": 9}]}, 422),
     ],
 )
 def test_what_cannot_be_run_is_refused_and_stores_nothing(

@@ -165,7 +165,7 @@ def test_what_the_platform_refuses_is_raised_with_its_sentence(client: Client) -
 def test_a_run_on_checks_goes_through(client: Client, admin: User, tmp_path: Path) -> None:
     factories.output(Campaign.objects.get())
     rows.checkpoint(tmp_path, "small")
-    checks = [{"check": "max_length", "words": 9}]
+    checks = [{"check": "length", "most": 9}]
     run = client.start_run(campaign="helpdesk", method="nsr", base="small", checks=checks)
     assert (run["dataset"], run["checks"]) == (None, checks)
     with pytest.raises(Refused, match="NSR needs checks"):

@@ -72,7 +72,7 @@ def test_read_refuses_a_broken_file(tmp_path: Path, text: str | None, says: str)
 
 
 def test_checks_are_carried_and_checked(tmp_path: Path) -> None:
-    declared = [{"check": "max_length", "words": 9}, {"check": "forbidden_pattern", "pattern": "!", "name": "calm"}]
+    declared = [{"check": "length", "most": 9}, {"check": "pattern", "pattern": "!", "most": 0, "name": "calm"}]
     asked = spec.RunSpec.from_dict(values(method="nsr", checks=declared))
     asked.write(tmp_path / "spec.json")
     assert json.loads((tmp_path / "spec.json").read_text())["checks"] == declared
@@ -83,11 +83,11 @@ def test_checks_are_carried_and_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("declared", "says"),
     [
-        ("max_length", "checks is not a list"),
-        ({"check": "max_length"}, "checks is not a list"),
+        ("length", "checks is not a list"),
+        ({"check": "length"}, "checks is not a list"),
         ([{"check": "max_size"}], "checks: check 1 is 'max_size'; it may be"),
         (
-            [{"check": "max_length", "words": 1}, {"check": "python", "function": "os.system"}],
+            [{"check": "length", "most": 1}, {"check": "python", "function": "os.system"}],
             "checks: check 2 (python)",
         ),
     ],

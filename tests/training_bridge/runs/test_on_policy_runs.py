@@ -17,7 +17,7 @@ from training_bridge.runs.launchers import process
 
 pytestmark = pytest.mark.django_db
 
-SHORT = [{"check": "max_length", "words": 9, "name": "short"}]
+SHORT = [{"check": "length", "most": 9, "name": "short"}]
 
 
 @pytest.fixture

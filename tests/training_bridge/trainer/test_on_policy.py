@@ -19,7 +19,7 @@ Make = Callable[..., rundir.RunDir]
 Launch = Callable[[rundir.RunDir], rundir.Status]
 JobOf = Callable[[rundir.RunDir], job.Job]
 
-NO_LETTERS = {"check": "forbidden_pattern", "pattern": "[a-z]", "name": "no small letters"}
+NO_LETTERS = {"check": "pattern", "pattern": "[a-z]", "most": 0, "name": "no small letters"}
 
 
 def questions(count: int = 12) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def test_violations_become_rarer(asked: Make, launch: Launch, method: str) -> No
 
 def test_the_loss_is_wrong_tokens_less_lambda_right_ones(asked: Make, launch: Launch) -> None:
     """On fresh draws every ratio is 1, so the value only counts tokens: all right, it is 0 and minus lambda."""
-    never = [{"check": "max_length", "characters": 100}]
+    never = [{"check": "length", "of": "characters", "most": 100}]
     for method, wanted in (("nsr", 0.0), ("w_reinforce", -0.3)):
         place = asked(method, method=method, checks=never, max_steps=1, right_weight=0.3)
         launch(place)
@@ -80,7 +80,7 @@ def test_the_loss_is_wrong_tokens_less_lambda_right_ones(asked: Make, launch: La
         assert right > 0.9
         if right == 1:
             assert step["loss"] == pytest.approx(wanted, abs=1e-6)
-    place = asked("wrong", checks=[{"check": "required_pattern", "pattern": "impossible"}], max_steps=1)
+    place = asked("wrong", checks=[{"check": "pattern", "pattern": "impossible", "least": 1}], max_steps=1)
     launch(place)
     assert events(place, "step")[0]["loss"] == pytest.approx(1.0, abs=1e-6)
 
@@ -129,7 +129,7 @@ def test_stored_answers_are_refused(asked: Make, launch: Launch, stored: dict[st
         ({"rollout_max_new_tokens": 600}, "12 of 12 prompts with an answer of 600 tokens (rollout_max_new_tokens)"),
         ({"rollout_max_new_tokens": 600, "long_rows": "drop"}, "None of the 12 prompts leaves room for an answer"),
         (
-            {"checks": [{"check": "required_pattern", "pattern": "impossible"}], "stop_below": 0.1},
+            {"checks": [{"check": "pattern", "pattern": "impossible", "least": 1}], "stop_below": 0.1},
             "none of 12 that were drawn is right",
         ),
     ],
@@ -159,7 +159,7 @@ def test_the_base_is_watched_by_its_own_right_answers(asked: Make, launch: Launc
     probes = events(place, "probe")
     assert len(probes) == 10
     assert probes[0]["entropy_before"] > 1
-    none = asked("none", checks=[{"check": "required_pattern", "pattern": "impossible"}], max_steps=1)
+    none = asked("none", checks=[{"check": "pattern", "pattern": "impossible", "least": 1}], max_steps=1)
     assert launch(none).reason == ""
     assert events(none, "no_probe")
 

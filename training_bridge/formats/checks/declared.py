@@ -1,37 +1,58 @@
-"""Checks as a run's spec carries them: plain data, such as `{"check": "max_length", "words": 60}`.
+"""Checks as plain data, such as `{"check": "length", "most": 60}`: in a run's spec, over the API, with a constraint.
 
-The same data can be kept with a constraint set, sent over the API and read by the trainer.
+`written` reads and writes the same as YAML; docs/checks.md describes every kind.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from training_bridge.formats import rows
 from training_bridge.formats.checks import (
+    edges,
     finding,
-    forbidden_pattern,
-    max_length,
+    keywords,
+    length,
+    letter_case,
+    list_format,
     number_in_source,
+    parts,
+    pattern,
     python_function,
     repeated_ngram,
-    required_pattern,
 )
 
 KINDS: dict[str, type[Any]] = {
-    "forbidden_pattern": forbidden_pattern.ForbiddenPattern,
-    "max_length": max_length.MaxLength,
+    "edges": edges.Edges,
+    "keywords": keywords.Keywords,
+    "length": length.Length,
+    "letter_case": letter_case.LetterCase,
+    "list_format": list_format.ListFormat,
     "number_in_source": number_in_source.NumberInSource,
+    "parts": parts.Parts,
+    "pattern": pattern.Pattern,
     "python": python_function.PythonFunction,
     "repeated_ngram": repeated_ngram.RepeatedNgram,
-    "required_pattern": required_pattern.RequiredPattern,
 }
 MOST = 50
 LONGEST_NAME = 80
+LONGEST_TEXT = 20_000
+UNSTORED = re.compile("[\0\ud800-\udfff]")
+
+
+class BadCheck(ValueError):
+    """A declaration that is none. `number` counts checks from 1; `argument` is the key at fault, where there is one."""
+
+    def __init__(self, message: str, *, number: int, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.number = number
+        self.argument = argument
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,27 +64,43 @@ class Named:
 
 
 def read(declared: Sequence[Any], *, loads: bool = False) -> list[Named]:
-    """Make the declared checks. Raises ValueError with a sentence that says which one is wrong and why.
+    """Make the declared checks. Raises BadCheck with a sentence that says which one is wrong and why.
 
-    A check without a name has its kind's; names are made different by a number. `loads` imports Python functions now,
-    as the process should that will call them.
+    A check without a name has its kind's; names are made different by a number. `loads` finds now what a check needs
+    of this process (a Python function), as the process should that will run it.
 
-    >>> [each.name for each in read([{"check": "max_length", "words": 9}, {"check": "max_length", "characters": 80}])]
-    ['max_length', 'max_length 2']
-    >>> read([{"check": "max_size"}])
+    >>> [each.name for each in read([{"check": "length", "most": 9}, {"check": "length", "least": 2}])]
+    ['length', 'length 2']
+    >>> read([{"check": "length", "words": 9}])
     Traceback (most recent call last):
-    ValueError: check 1 is 'max_size'; it may be forbidden_pattern, max_length, number_in_source, python, repeated_ngram, required_pattern
-    """  # noqa: E501 - a doctest's message is one line
+    training_bridge.formats.checks.declared.BadCheck: check 1 (length) has no argument 'words'; it has least, most, of
+    """
     if len(declared) > MOST:
-        raise ValueError(f"there are {len(declared)} checks; at most {MOST} are taken")
+        raise BadCheck(f"there are {len(declared)} checks; at most {MOST} are taken", number=MOST + 1)
     found: list[Named] = []
     for number, values in enumerate(declared, start=1):
-        check = _check(values, place=f"check {number}")
-        if loads and isinstance(check, python_function.PythonFunction):
+        check = _check(values, number=number)
+        if loads and hasattr(check, "load"):
             check.load()
         taken = {each.name for each in found}
-        found.append(Named(name=_name(values, taken=taken, place=f"check {number}"), check=check))
+        found.append(Named(name=_name(values, taken=taken, number=number), check=check))
     return found
+
+
+def plain(named: Named) -> dict[str, Any]:
+    """The declaration that `read` makes this check of again: its kind and name, and each argument that has been said.
+
+    >>> [one] = read([{"check": "length", "most": 9}])
+    >>> plain(one)
+    {'check': 'length', 'name': 'length', 'most': 9}
+    """
+    [kind] = [kind for kind, made in KINDS.items() if isinstance(named.check, made)]
+    said = {
+        each.name: value
+        for each in dataclasses.fields(KINDS[kind])
+        if (value := getattr(named.check, each.name)) != each.default
+    }
+    return {"check": kind, "name": named.name, **said}
 
 
 def text_of(prompt: rows.PromptValue) -> str:
@@ -83,57 +120,82 @@ def _content(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _check(values: Any, *, place: str) -> Any:
+def _check(values: Any, *, number: int) -> Any:
     if not isinstance(values, Mapping) or not isinstance(values.get("check"), str):
-        raise ValueError(
-            f'{place} must be an object with the key "check", such as {{"check": "max_length", "words": 60}}'
-        )
+        example = json.dumps({"check": "length", "most": 60})
+        message = f'check {number} must be an object with the key "check", such as {example}'
+        raise BadCheck(message, number=number)
     kind = KINDS.get(values["check"])
     if kind is None:
-        raise ValueError(f"{place} is {values['check']!r}; it may be {', '.join(sorted(KINDS))}")
-    place = f"{place} ({values['check']})"
+        message = f"check {number} is {values['check']!r}; it may be {', '.join(sorted(KINDS))}"
+        raise BadCheck(message, number=number, argument="check")
+    place = f"check {number} ({values['check']})"
     arguments = {name: value for name, value in values.items() if name not in ("check", "name")}
-    known = {each.name: each for each in dataclasses.fields(kind)}
-    for name, value in arguments.items():
-        if name not in known:
-            raise ValueError(f"{place} has no argument {name!r}; it has {', '.join(sorted(known))}")
-        if not _fits(value, str(known[name].type)):
-            raise ValueError(f"{place}: {name} is {value!r}; expected {known[name].type}")
-    missing = [name for name, each in known.items() if name not in arguments and each.default is dataclasses.MISSING]
-    if missing:
-        raise ValueError(f"{place} lacks {', '.join(missing)}")
+    _check_arguments(kind, arguments, place=place, number=number)
     try:
         return kind(**arguments)
     except ValueError as error:
-        raise ValueError(f"{place}: {error}") from error
+        raise BadCheck(f"{place}: {error}", number=number) from error
+
+
+def _check_arguments(kind: type[Any], arguments: Mapping[str, Any], *, place: str, number: int) -> None:
+    known = {each.name: each for each in dataclasses.fields(kind)}
+    for name, value in arguments.items():
+        if name not in known:
+            message = f"{place} has no argument {name!r}; it has {', '.join(sorted(known))}"
+            raise BadCheck(message, number=number, argument=name)
+        if not _fits(value, str(known[name].type)):
+            message = f"{place}: {name} is {finding.quote(repr(value))}; expected {known[name].type}"
+            raise BadCheck(message, number=number, argument=name)
+    missing = [name for name, each in known.items() if name not in arguments and each.default is dataclasses.MISSING]
+    if missing:
+        raise BadCheck(f"{place} lacks {', '.join(missing)}", number=number)
 
 
 def _fits(value: Any, type_name: str) -> bool:
     if value is None:
         return "None" in type_name
-    if isinstance(value, bool):
-        return type_name == "bool"
-    if type_name.startswith("list[float]"):
-        return isinstance(value, list) and all(_is_number(each) for each in value)
-    kinds: dict[str, type] = {"str": str, "int": int, "int | None": int}
-    return type_name in kinds and isinstance(value, kinds[type_name])
+    expected = type_name.removesuffix(" | None")
+    if isinstance(value, list) and expected.startswith("list["):
+        return all(_fits(each, expected[5:-1]) for each in value)
+    return FITTING[expected](value) if expected in FITTING else False
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _name(values: Mapping[str, Any], *, taken: set[str], place: str) -> str:
+def _is_text(value: Any) -> bool:
+    """A text that can be stored: no NUL, no half of a surrogate pair."""
+    return isinstance(value, str) and len(value) <= LONGEST_TEXT and not UNSTORED.search(value)
+
+
+FITTING: dict[str, Any] = {
+    "str": _is_text,
+    "bool": lambda value: isinstance(value, bool),
+    "int": lambda value: isinstance(value, int) and not isinstance(value, bool),
+    "float": _is_number,
+    "dict[str, Any]": lambda value: isinstance(value, dict),
+}
+
+
+def _name(values: Mapping[str, Any], *, taken: set[str], number: int) -> str:
     asked = values.get("name")
     if asked is None:
-        kind, number = str(values["check"]), 2
-        if kind not in taken:
-            return kind
-        while f"{kind} {number}" in taken:
-            number += 1
-        return f"{kind} {number}"
-    if not isinstance(asked, str) or not asked.strip() or len(asked) > LONGEST_NAME:
-        raise ValueError(f"{place}: name must be a text of 1 to {LONGEST_NAME} characters")
+        return _free_name(str(values["check"]), taken)
+    if not _is_text(asked) or not asked.strip() or len(asked) > LONGEST_NAME:
+        message = f"check {number}: name must be a text of 1 to {LONGEST_NAME} characters"
+        raise BadCheck(message, number=number, argument="name")
     if asked in taken:
-        raise ValueError(f"{place}: there is another check named {asked!r}")
-    return asked
+        message = f"check {number}: there is another check named {asked!r}"
+        raise BadCheck(message, number=number, argument="name")
+    return str(asked)
+
+
+def _free_name(kind: str, taken: set[str]) -> str:
+    if kind not in taken:
+        return kind
+    number = 2
+    while f"{kind} {number}" in taken:
+        number += 1
+    return f"{kind} {number}"

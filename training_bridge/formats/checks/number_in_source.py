@@ -29,11 +29,13 @@ class NumberInSource:
     def findings(self, *, prompt: str, output: str) -> list[finding.Finding]:
         given = {_value(each.group()) for each in NUMBER.finditer(prompt)}
         given |= {Decimal(str(each)) for each in self.exceptions or ()}
-        return [
-            finding.Finding(message=f"{each.group()} is not in the prompt.", start=each.start(), end=each.end())
+        return finding.first(
+            finding.Finding(
+                message=f"{finding.quote(each.group())} is not in the prompt.", start=each.start(), end=each.end()
+            )
             for each in NUMBER.finditer(output)
             if _value(each.group()) not in given
-        ]
+        )
 
 
 def _value(text: str) -> Decimal:

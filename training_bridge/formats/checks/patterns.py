@@ -1,150 +1,81 @@
-r"""Regular expressions that cannot run away.
+r"""Regular expressions in linear time: RE2, which walks all ways of matching at once and never goes back.
 
-Python's `re` tries one way of matching after the other, so `(a+)+b` needs 2^n steps on n times "a". It is used all the
-same, because this package needs nothing but the standard library; so only patterns are taken whose steps are counted:
+Its language is that of Python's `re` without what needs going back: no references to groups, nothing that looks ahead
+or behind, no possessive repeats. `\d`, `\w`, `\s` and `\b` know ASCII only; `\pL` is any letter, `\p{Greek}` one of a
+script, `\pN` any digit. `^` and `$` are the ends of the text, or of lines after `(?m)`; `(?s)` lets `.` match newlines.
 
-* no group is repeated, but by `?`; no reference back, nothing that looks ahead or behind, no flags inside;
-* one way through the pattern has at most one `*`, `+` or `{2,}`, and `?`, `{2,5}` and `|` leave at most WAYS ways
-  around it. Repeats that never give back what they took (`\s++`, in Python since 3.11) may be many;
-* a pattern without such a repeat has at most WAYS_ALONE ways.
-
-A search is then at most WAYS times quadratic in the text, and texts of more than LONGEST characters are not searched:
-that counts as a finding, so nothing passes unread. The worst that was found took 17 s on a busy core, for 10,000
-characters chosen against the pattern; ordinary ones take milliseconds.
+One search costs at most the text's bytes times the program's size. That product is bounded by STEPS (the worst that
+was found needs 6 ns a step: 6 s), a larger one is not begun. A pattern such as `a[^c]*c|a` can look
+through the rest of the text for every match, so the searches of one text together stop after SECONDS of this thread's
+time. Both raise TooMuch, which the kinds report as a finding: nothing passes unread.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
+from typing import Any
 
-LONGEST = 10_000
-WAYS = 4
-WAYS_ALONE = 256
+import re2
+
 LONGEST_PATTERN = 1_000
-
-TOKEN = re.compile(
-    r"""
-      (?P<back>\\[1-9])
-    | (?P<one>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])
-    | (?P<odd>\(\?(?!:))
-    | (?P<open>\((?:\?:)?)
-    | (?P<close>\))
-    | (?P<bar>\|)
-    | (?P<repeat>(?:[*+?]|\{\d*,?\d*\})[+?]?)
-    | (?P<other>.)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-BOUNDS = re.compile(r"\{(\d*)(,?)(\d*)\}")
+STEPS = 1_000_000_000
+SECONDS = 2.0
+MEMORY = 8 << 20
+SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(kw_only=True)
-class _Group:
-    """What is known of a group so far: ways and open repeats of its finished branches, and of the branch at hand."""
-
-    ways: int = 0
-    repeats: int = 0
-    branch_ways: int = 1
-    branch_repeats: int = 0
-    last_ways: int = 1
-    last_is_group: bool = False
-
-    def add(self, *, ways: int = 1, repeats: int = 0, is_group: bool = False) -> None:
-        self.branch_ways *= ways
-        self.branch_repeats += repeats
-        self.last_ways, self.last_is_group = ways, is_group
-
-    def close_branch(self) -> None:
-        self.ways += self.branch_ways
-        self.repeats = max(self.repeats, self.branch_repeats)
-        self.branch_ways, self.branch_repeats = 1, 0
+class TooMuch(Exception):
+    """A text is too long for a pattern, or was not searched to its end. The message is for the finding."""
 
 
-def compiled(pattern: str, *, ignore_case: bool) -> re.Pattern[str]:
-    r"""Compile a pattern that cannot run away. Raises ValueError for any other, with what is wrong.
+@functools.lru_cache(maxsize=512)
+def compiled(pattern: str, *, ignore_case: bool = False) -> Any:
+    r"""Compile a pattern. Raises ValueError for one that RE2 does not take, or that matches a text of nothing.
 
-    >>> compiled(r"\b\d{1,3} ?(?:km|miles)\b", ignore_case=False).search("about 12 km").span()
+    >>> compiled(r"\b\d{1,3} ?(?:km|miles)\b").search("about 12 km").span()
     (6, 11)
-    >>> compiled("(a+)+b", ignore_case=False)
+    >>> compiled(r"(a)\1")
     Traceback (most recent call last):
-    ValueError: the pattern '(a+)+b' repeats a group, which can take forever; repeat single characters only
+    ValueError: the pattern '(a)\\1' is no regular expression of RE2's: invalid escape sequence: \1
     """
     if len(pattern) > LONGEST_PATTERN:
         raise ValueError(f"the pattern is longer than {LONGEST_PATTERN} characters")
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = MEMORY
+    options.case_sensitive = not ignore_case
     try:
-        found = re.compile(pattern, re.IGNORECASE if ignore_case else 0)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"the pattern {pattern!r} is no regular expression: {error}") from error
-    if problem := problem_of(pattern):
-        raise ValueError(f"the pattern {pattern!r} {problem}")
+        found = re2.compile(pattern, options)
+    except (re2.error, UnicodeEncodeError) as error:
+        raise ValueError(f"the pattern {pattern!r} is no regular expression of RE2's: {_reason(error)}") from error
     if found.search(""):
         raise ValueError(f"the pattern {pattern!r} matches a text of nothing, so it would be found everywhere")
     return found
 
 
-def problem_of(pattern: str) -> str:
-    """Say why a pattern that compiles could run away, or return an empty string."""
-    groups = [_Group()]
-    for token in TOKEN.finditer(pattern):
-        if problem := _problem_of_token(token, groups):
-            return problem
-    groups[-1].close_branch()
-    if groups[-1].repeats > 1:
-        return "has more than one open repeat in a row; let all but one keep what they took, like a++ or a*+"
-    most = WAYS if groups[-1].repeats else WAYS_ALONE
-    if groups[-1].ways > most:
-        advice = (
-            "; an open repeat that keeps what it took, like a++ or a*+, counts nothing" if groups[-1].repeats else ""
-        )
-        return f"can be matched in {groups[-1].ways} ways by its ?, {{,}} and |, and {most} are the most taken{advice}"
-    return ""
+def spans(pattern: Any, text: str) -> Iterator[tuple[int, int]]:
+    """Yield the code-point spans of all matches that are not empty, in order. Raises TooMuch (see above).
+
+    >>> list(spans(compiled("[xy]"), "🙂x y"))
+    [(1, 2), (3, 4)]
+    """
+    text = SURROGATES.sub("\ufffd", text)
+    if 4 * len(text) * pattern.programsize > STEPS and len(text.encode()) * pattern.programsize > STEPS:
+        raise TooMuch(f"Not searched: {len(text):,} characters are too many for a pattern of this size.")
+    began = time.thread_time()
+    for match in pattern.finditer(text):
+        start, end = match.span()
+        if end > start:
+            yield start, end
+        if time.thread_time() - began > SECONDS:
+            raise TooMuch(f"Not searched beyond character {end:,}: it took more than {SECONDS:g} s until there.")
 
 
-def _problem_of_token(token: re.Match[str], groups: list[_Group]) -> str:
-    kind, text, group = token.lastgroup, token.group(), groups[-1]
-    if kind == "back":
-        return "refers back to a group, which cannot be matched in bounded time"
-    if kind == "odd":
-        return "has a group of the kind (?...); only (...) and (?:...) are taken"
-    if kind == "repeat":
-        return _problem_of_repeat(text, group)
-    if kind == "open":
-        groups.append(_Group())
-    elif kind == "close":
-        group.close_branch()
-        groups.pop()
-        groups[-1].add(ways=group.ways, repeats=group.repeats, is_group=True)
-    elif kind == "bar":
-        group.close_branch()
-    else:
-        group.add()
-    return ""
-
-
-def _problem_of_repeat(text: str, group: _Group) -> str:
-    """Multiply the ways of the branch by those that this repeat adds to what stands before it."""
-    least, most = _bounds(text)
-    if group.last_is_group and (least, most) != (0, 1):
-        return "repeats a group, which can take forever; repeat single characters only"
-    if len(text) > 1 and text.endswith("+"):
-        return ""
-    if most is None:
-        group.branch_repeats += 1
-        return ""
-    before = group.last_ways
-    group.branch_ways = group.branch_ways // before * (before + 1 if group.last_is_group else most - least + 1)
-    return ""
-
-
-def _bounds(text: str) -> tuple[int, int | None]:
-    if text[0] in "*+":
-        return int(text[0] == "+"), None
-    if text[0] == "?":
-        return 0, 1
-    match = BOUNDS.match(text)
-    low, comma, high = match.groups() if match else ("", ",", "")
-    least = int(low or 0)
-    if not comma:
-        return least, least
-    return least, int(high) if high else None
+def _reason(error: Exception) -> str:
+    """RE2's own words, which it gives as bytes."""
+    said = error.args[0] if error.args else ""
+    return said.decode(errors="replace") if isinstance(said, bytes) else str(error)

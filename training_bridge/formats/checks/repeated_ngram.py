@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from training_bridge.formats.checks import finding
 
+LONGEST = 20
 WORD = re.compile(r"\w+")
 
 
@@ -26,17 +28,20 @@ class RepeatedNgram:
     def __post_init__(self) -> None:
         if self.words < 1 or self.most < 1:
             raise ValueError("words and most must be 1 or more")
+        if self.words > LONGEST:
+            raise ValueError(f"words may be {LONGEST} at the most")
 
     def findings(self, *, prompt: str, output: str) -> list[finding.Finding]:
+        return finding.first(self._found(output))
+
+    def _found(self, output: str) -> Iterator[finding.Finding]:
         places = list(WORD.finditer(output))
         said = [each.group().casefold() for each in places]
         seen: Counter[tuple[str, ...]] = Counter()
-        found = []
         for at in range(len(said) - self.words + 1):
             ngram = tuple(said[at : at + self.words])
             seen[ngram] += 1
             if seen[ngram] > self.most:
-                message = f"Says {' '.join(ngram)!r} again."
+                message = f"Says {finding.quote(' '.join(ngram))!r} again."
                 start, end = places[at].start(), places[at + self.words - 1].end()
-                found.append(finding.Finding(message=message, start=start, end=end))
-        return found
+                yield finding.Finding(message=message, start=start, end=end)
