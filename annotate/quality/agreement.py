@@ -1,5 +1,7 @@
 """Krippendorff's alpha for nominal labels, any number of units and raters, labels missing where they are missing. Pure.
 
+One unit at a time, in little memory; `agreement_labels.py` does a campaign's by columns, and by resamples.
+
     alpha = 1 - D_o / D_e
 
 With n_uc raters giving unit u the label c, m_u = sum_c n_uc (only units with m_u >= 2 count), n_c = sum_u n_uc and
@@ -15,7 +17,7 @@ Worked by hand: three units labelled (a, a), (a, b), (b, b). n = 6, n_a = n_b = 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
 
@@ -54,37 +56,6 @@ class Nominal:
         if expected == 0:
             return None
         return 1 - (self.labels - 1) * self._disagreement / expected
-
-
-@dataclass(kw_only=True, slots=True)
-class Presence:
-    """Alpha of many yes/no labels at once ("has this tag"), one unit at a time: the same figure as Nominal's for each.
-
-    A unit costs what was applied in it, not the number of tags: where nobody applied a tag, all agree that it is
-    absent. With p of a unit's m raters applying it, the unit's disagreement is 2 p (m - p) / (m - 1).
-    """
-
-    units: int = 0
-    labels: int = 0
-    applied: Counter[str] = field(default_factory=Counter)
-    _disagreement: dict[str, float] = field(default_factory=dict)
-
-    def add(self, raters: Sequence[Iterable[str]]) -> None:
-        """Count one unit by what each of its raters applied, once each. Fewer than two raters are left out."""
-        if len(raters) < 2:
-            return
-        self.units += 1
-        self.labels += len(raters)
-        for label, present in Counter(label for each in raters for label in set(each)).items():
-            self.applied[label] += present
-            unequal = 2 * present * (len(raters) - present) / (len(raters) - 1)
-            self._disagreement[label] = self._disagreement.get(label, 0.0) + unequal
-
-    def alpha(self, label: str) -> float | None:
-        """Return the alpha of one label; None where nobody, or everybody everywhere, applied it."""
-        present = self.applied[label]
-        expected = 2 * present * (self.labels - present)
-        return 1 - (self.labels - 1) * self._disagreement[label] / expected if expected else None
 
 
 def alpha(units: Iterable[Iterable[Hashable]]) -> float | None:

@@ -16,7 +16,7 @@ from annotate.intake import actions
 from annotate.intake.models import ImportBatch, Output
 from annotate.judgments import imports
 from annotate.judgments.models import Judgment, Violation
-from annotate.quality import queries as quality_queries
+from annotate.quality import agreement_queries
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -79,16 +79,18 @@ def _check_against_the_file(path: Path, campaign: Campaign) -> None:
 
 
 def test_agreement_of_three_raters_is_the_published_one(shared_data: Path) -> None:
-    found = quality_queries.agreement_of(campaign=run(shared_data, "wmt_sxs23-ende").campaign)
+    found = agreement_queries.agreement_of(campaign=run(shared_data, "wmt_sxs23-ende").campaign)
     assert (found.outputs, found.judgments, found.annotators) == (1040, 3120, 10)
-    tags = {name: alpha for name, alpha, _ in found.tags}
-    figures = [found.any_violation, found.any_major, tags["Fluency/Punctuation"], tags["Accuracy/Mistranslation"]]
-    assert [f"{alpha:.3f}" for alpha in figures] == ["0.457", "0.431", "0.606", "0.250"]
+    tags = {name: each.presence for name, each in found.tags}
+    figures = [found.overall.detection, found.overall.major, tags["Fluency/Punctuation"]]
+    figures.append(tags["Accuracy/Mistranslation"])
+    assert [f"{figure.value:.3f}" for figure in figures] == ["0.457", "0.431", "0.606", "0.250"]
 
 
 def test_agreement_of_pairs_is_the_published_one(shared_data: Path) -> None:
     campaign = run(shared_data, "lspan_d2t").campaign
-    found = quality_queries.agreement_of(campaign=campaign, judgments=2)
-    tags = {name: alpha for name, alpha, _ in found.tags}
+    found = agreement_queries.agreement_of(campaign=campaign, judgments=2)
+    tags = {name: each.presence for name, each in found.tags}
     assert found.outputs == 475
-    assert [f"{alpha:.3f}" for alpha in (found.any_violation, tags["Contradictory"])] == ["0.148", "0.439"]
+    figures = [found.overall.detection, tags["Contradictory"], found.overall.f1]
+    assert [f"{figure.value:.3f}" for figure in figures] == ["0.148", "0.439", "0.373"]

@@ -53,13 +53,3 @@ def test_alpha_of_random_labels_is_about_zero() -> None:
 def test_alpha_equals_its_definition(units: list[list[str]]) -> None:
     expected = by_the_formula(units)
     assert agreement.alpha(units) == (None if expected is None else pytest.approx(expected, abs=1e-9))
-
-
-@given(st.lists(st.lists(st.sets(st.sampled_from("xyz")), max_size=4), max_size=8))
-def test_presence_equals_nominal_alpha_of_each_label(units: list[list[set[str]]]) -> None:
-    table = agreement.Presence()
-    for raters in units:
-        table.add(raters)
-    for label in "xyz":
-        expected = agreement.alpha([[label in each for each in raters] for raters in units])
-        assert table.alpha(label) == (None if expected is None else pytest.approx(expected, abs=1e-9))
