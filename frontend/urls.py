@@ -2,6 +2,7 @@
 
 from frontend.views import (
     account,
+    agreement,
     campaign,
     campaign_new,
     campaign_people,
@@ -43,6 +44,7 @@ PAGES = (
     outputs,
     mine,
     quality,
+    agreement,
     skipped,
     verify_rounds,
     constraints,

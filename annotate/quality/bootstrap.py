@@ -46,19 +46,21 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """How often each block is in each resample. `weights`: [resamples, blocks], every row adds up to the blocks."""
+    """How often each block is in each resample. `weights`: [blocks, resamples], every column adds up to the blocks."""
 
     weights: Floats
 
     @property
     def blocks(self) -> int:
-        return int(self.weights.shape[1])
+        return len(self.weights)
 
     def sums(self, *, blocks: Integers, values: Floats) -> Floats:
         """Return the sums of every resample, [resamples, k], of `values` [n, k] that lie in `blocks` [n]."""
         total = by_block(blocks=blocks, values=values, count=self.blocks)
-        used = total.any(axis=1)
-        return self.weights[:, used] @ total[used]
+        used = np.unique(blocks)
+        if 2 * used.size > self.blocks:
+            return (total.T @ self.weights).T
+        return (total[used].T @ self.weights[used]).T
 
     def figure(
         self, formula: Formula, *, blocks: Integers, values: Floats, labels: int, outputs: int | None = None
@@ -84,8 +86,8 @@ def draws(*, outputs: int, resamples: int = RESAMPLES, seed: int = 0) -> Draws:
     """Draw the resamples of a campaign with so many outputs. The same seed draws the same."""
     blocks = max(1, min(outputs, BLOCKS))
     drawn = np.random.default_rng(seed).integers(0, blocks, size=(resamples, blocks))
-    cells = drawn + blocks * np.arange(resamples)[:, None]
-    return Draws(np.bincount(cells.ravel(), minlength=resamples * blocks).reshape(resamples, blocks).astype(float))
+    cells = drawn * resamples + np.arange(resamples)[:, None]
+    return Draws(np.bincount(cells.ravel(), minlength=resamples * blocks).reshape(blocks, resamples).astype(float))
 
 
 def by_block(*, blocks: Integers, values: Floats, count: int) -> Floats:

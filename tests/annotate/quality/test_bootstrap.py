@@ -19,12 +19,12 @@ def figure(values: np.ndarray, seed: int = 0) -> bootstrap.Figure:
 
 def test_every_resample_draws_as_many_as_there_are() -> None:
     drawn = bootstrap.draws(outputs=7, resamples=50)
-    assert drawn.weights.shape == (50, 7)
-    assert (drawn.weights.sum(axis=1) == 7).all()
+    assert drawn.weights.shape == (7, 50)
+    assert (drawn.weights.sum(axis=0) == 7).all()
 
 
 def test_sums_worked_by_hand() -> None:
-    drawn = bootstrap.Draws(np.array([[2.0, 0], [1, 1], [0, 2]]))
+    drawn = bootstrap.Draws(np.array([[2.0, 1, 0], [0, 1, 2]]))
     assert drawn.sums(blocks=np.array([0, 1]), values=np.array([[1.0], [3.0]])).tolist() == [[2], [4], [6]]
     assert drawn.sums(blocks=np.array([1, 1]), values=np.array([[1.0], [3.0]])).tolist() == [[0], [4], [8]]
 
