@@ -12,6 +12,7 @@ from annotate.accounts.models import User
 from annotate.campaigns import actions as campaigns
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
+from annotate.constraints import scoring
 from annotate.constraints.models import Constraint
 from annotate.intake.models import RefusedLine
 from annotate.queue import actions as queue
@@ -137,6 +138,7 @@ class World:
         self.constraint_set = constraints.approve(campaign=self.campaign, by=self.ada, now=self.now)
         self._by_ada()
         verification.start(constraint=self.constraint, by=self.ada, now=self.now, tagged=4, random=4, overlap=1)
+        scoring.measure(campaign_id=self.campaign.pk, now=self.now)
 
     def _by_ada(self) -> None:
         """Judged as the page does it, gold among it; one output is skipped by everybody."""

@@ -38,10 +38,14 @@ def people() -> list[User]:
 
 
 def constraint(campaign: Campaign, **fields: Any) -> Constraint:
-    values: dict[str, Any] = {"tag_slug": "invented-fact", "kind": "factual", "state": "accepted", **fields}
-    found: Constraint = Constraint.objects.create(
-        campaign=campaign, statement=f"Invents {values['tag_slug']}", created_at=NOW, updated_at=NOW, **values
-    )
+    values: dict[str, Any] = {
+        "tag_slug": "invented-fact",
+        "kind": "factual",
+        "state": "accepted",
+        "statement": "Invents a fact",
+        **fields,
+    }
+    found: Constraint = Constraint.objects.create(campaign=campaign, created_at=NOW, updated_at=NOW, **values)
     return found
 
 
