@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -39,34 +39,6 @@ class TagTotal:
     slug: str
     constraints: int
     violations: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Renamed:
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resized:
-    statement: str
-    joined: int
-    left: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Changes:
-    """What approving now would change against the last approved revision."""
-
-    revision: int | None
-    added: Sequence[Constraint]
-    removed: Sequence[SetEntry]
-    renamed: Sequence[Renamed]
-    resized: Sequence[Resized]
-    accepted_count: int
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.removed or self.renamed or self.resized)
 
 
 def waiting_campaign_ids() -> list[int]:
@@ -175,51 +147,6 @@ def members(*, constraint: Constraint) -> QuerySet[Member]:
         .defer("violation__judgment__output__meta")
         .order_by("-similarity", "id")
     )
-
-
-def changes(*, campaign: Campaign) -> Changes:
-    """Compare what is accepted now with the last approved set."""
-    last = latest_set(campaign=campaign)
-    now = {each.pk: each for each in Constraint.objects.filter(campaign=campaign, state=Constraint.State.ACCEPTED)}
-    before = {} if last is None else {entry.constraint_id: entry for entry in last.entries.all()}
-    return Changes(
-        revision=None if last is None else last.revision,
-        added=sorted((now[pk] for pk in now.keys() - before.keys()), key=lambda each: (-each.member_count, each.pk)),
-        removed=[before[pk] for pk in sorted(before.keys() - now.keys())],
-        renamed=[
-            Renamed(before=before[pk].statement, after=now[pk].statement)
-            for pk in sorted(now.keys() & before.keys())
-            if before[pk].statement != now[pk].statement
-        ],
-        resized=[] if last is None else _resized(last, now),
-        accepted_count=len(now),
-    )
-
-
-def _resized(last: ConstraintSet, now: dict[int, Constraint]) -> list[Resized]:
-    with connection.cursor() as cursor:
-        cursor.execute(_RESIZED, {"set": last.pk})
-        return [
-            Resized(statement=now[pk].statement, joined=joined, left=left)
-            for pk, joined, left in cursor.fetchall()
-            if pk in now
-        ]
-
-
-_RESIZED = """
-SELECT coalesce(a.constraint_id, b.constraint_id),
-       count(*) FILTER (WHERE b.violation_id IS NULL), count(*) FILTER (WHERE a.violation_id IS NULL)
-FROM (SELECT m.constraint_id, m.violation_id FROM constraints_member m
-      JOIN constraints_setentry e ON e.constraint_id = m.constraint_id AND e.constraint_set_id = %(set)s
-      JOIN judgments_violation v ON v.id = m.violation_id
-      JOIN judgments_judgment j ON j.id = v.judgment_id AND j.is_current) a
-FULL JOIN
-     (SELECT e.constraint_id, ev.violation_id FROM constraints_setentry e
-      JOIN constraints_setentry_violations ev ON ev.setentry_id = e.id WHERE e.constraint_set_id = %(set)s) b
-  USING (constraint_id, violation_id)
-WHERE a.violation_id IS NULL OR b.violation_id IS NULL
-GROUP BY 1 ORDER BY 1
-"""
 
 
 def digest(*, campaign: Campaign) -> str:

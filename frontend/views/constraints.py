@@ -1,4 +1,4 @@
-"""Constraints: the candidates of a campaign, one with its members, and the approved sets."""
+"""Constraints: the candidates of a campaign, and one with its members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.db.models import F, Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Greatest, Least, Substr
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods
 
 from annotate import clock
 from annotate.campaigns import queries as campaign_queries
@@ -21,7 +21,7 @@ from annotate.campaigns.models import Campaign
 from annotate.constraints import actions, queries
 from annotate.constraints.models import Constraint, Member
 from annotate.errors import NotAllowed, RuleError
-from frontend import doors, paging, visible_text
+from frontend import doors, visible_text
 from worker.tasks import constraints as constraint_tasks
 
 PAGE = 40
@@ -64,7 +64,7 @@ class Shown:
 @doors.campaign_page(*READERS)
 def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
     if request.method == "POST":
-        _require_decider(request, campaign)
+        require_decider(request, campaign)
         _decide_on_chosen(request, campaign)
         return HttpResponseRedirect(doors.next_or(request, reverse("constraints", args=[campaign.slug])))
     state, tag = request.GET.get("state", ""), request.GET.get("tag", "")
@@ -93,7 +93,7 @@ def constraint(request: doors.Request, campaign: Campaign, constraint_id: int) -
     found = queries.constraint(campaign=campaign, constraint_id=constraint_id)
     if request.method != "POST":
         return _constraint_page(request, campaign, found)
-    _require_decider(request, campaign)
+    require_decider(request, campaign)
     action = _ACTIONS.get(request.POST.get("action", ""))
     try:
         if action is None:
@@ -107,41 +107,6 @@ def constraint(request: doors.Request, campaign: Campaign, constraint_id: int) -
         row = Row(place, queries.mixes(constraint_ids=[place.pk]).get(place.pk, queries.Mix()))
         return doors.render(request, "constraints.html#row", {"row": row, "can_decide": True}, campaign=campaign)
     return HttpResponseRedirect(doors.next_or(request, reverse("constraint", args=[campaign.slug, place.pk])))
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@doors.campaign_page(*READERS)
-def constraint_sets(request: doors.Request, campaign: Campaign) -> HttpResponse:
-    error = None
-    if request.method == "POST":
-        _require_decider(request, campaign)
-        try:
-            made = actions.approve(campaign=campaign, by=request.user, now=clock.now())
-        except RuleError as refused:
-            error = refused
-        else:
-            messages.success(request, f"Constraint set {made.revision} is approved. It never changes.")
-            return HttpResponseRedirect(reverse("constraint-sets", args=[campaign.slug]))
-    context = {
-        "changes": queries.changes(campaign=campaign),
-        "page": paging.by_id(queries.sets(campaign=campaign), request, size=20),
-        "can_decide": request.campaign_role in DECIDERS,
-        "error": error,
-    }
-    status = 200 if error is None else 422
-    return doors.render(request, "constraint_sets.html", context, campaign=campaign, tab="constraints", status=status)
-
-
-@require_safe
-@doors.campaign_page(*READERS)
-def constraint_set(request: doors.Request, campaign: Campaign, revision: int) -> HttpResponse:
-    found = queries.constraint_set(campaign=campaign, revision=revision)
-    context = {
-        "set": found,
-        "entries": queries.entries(constraint_set=found),
-        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
-    }
-    return doors.render(request, "constraint_sets.html", context, campaign=campaign, tab="constraints")
 
 
 def _decide_on_chosen(request: doors.Request, campaign: Campaign) -> None:
@@ -315,14 +280,12 @@ def _ids(request: doors.Request, name: str) -> list[int]:
     return [int(each) for each in request.POST.getlist(name) if each.isascii() and each.isdigit() and len(each) < 19]
 
 
-def _require_decider(request: doors.Request, campaign: Campaign) -> None:
+def require_decider(request: doors.Request, campaign: Campaign) -> None:
     if request.campaign_role not in DECIDERS:
         raise NotAllowed(f"Admins and reviewers of {campaign.name} decide on its constraints; you can read them.")
 
 
 urls = [
     path("c/<slug:slug>/constraints/", constraints, name="constraints"),
-    path("c/<slug:slug>/constraints/sets/", constraint_sets, name="constraint-sets"),
-    path("c/<slug:slug>/constraints/sets/<int:revision>/", constraint_set, name="constraint-set"),
     path("c/<slug:slug>/constraints/<int:constraint_id>/", constraint, name="constraint"),
 ]

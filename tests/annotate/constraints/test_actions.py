@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from annotate.accounts.models import AuditEntry, User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, queries
+from annotate.constraints import actions, queries, revisions_queries
 from annotate.constraints.models import Constraint, ConstraintSet, Member, SetEntry
 from annotate.errors import NotFound
 from annotate.judgments.models import Judgment
@@ -266,22 +266,22 @@ def test_approve_freezes(campaign: Campaign, admin: User) -> None:
     assert actions.renew(campaign=campaign, by=admin, now=NOW).revision == 2
 
 
-def test_changes_says_what_approval_would_change(campaign: Campaign, admin: User) -> None:
+def test_diff_says_what_approval_would_change(campaign: Campaign, admin: User) -> None:
     dates, units = grouped(campaign)
     actions.accept(constraint=dates, by=admin, now=NOW)
-    assert [each.pk for each in queries.changes(campaign=campaign).added] == [dates.pk]
+    assert [each.constraint for each in revisions_queries.diff_now(campaign=campaign).added] == [dates.pk]
     actions.approve(campaign=campaign, by=admin, now=NOW)
-    assert not queries.changes(campaign=campaign)
+    assert not revisions_queries.diff_now(campaign=campaign)
     actions.rename(constraint=dates, statement="No invented dates", by=admin, now=NOW)
     actions.accept(constraint=units, by=admin, now=NOW)
     reject(campaign, DATES[0])
     regroup(campaign)
-    found = queries.changes(campaign=campaign)
-    assert [each.pk for each in found.added] == [units.pk]
-    assert [each.after for each in found.renamed] == ["No invented dates"]
+    found = revisions_queries.diff_now(campaign=campaign)
+    assert [each.constraint for each in found.added] == [units.pk]
+    assert [each.after.statement for each in found.reworded] == ["No invented dates"]
     assert [(each.joined, each.left) for each in found.resized] == [(1, 0)]
     actions.dismiss(constraint=dates, by=admin, now=NOW)
-    assert [each.constraint_id for each in queries.changes(campaign=campaign).removed] == [dates.pk]
+    assert [each.constraint for each in revisions_queries.diff_now(campaign=campaign).retired] == [dates.pk]
 
 
 @pytest.mark.parametrize("model", [ConstraintSet, SetEntry])

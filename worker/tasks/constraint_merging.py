@@ -1,0 +1,18 @@
+"""When constraints are compared for being one and the same."""
+
+from __future__ import annotations
+
+from annotate import clock
+from annotate.constraints import merging_actions, merging_queries
+from worker.task import task
+
+
+@task()
+def compare(campaign_id: int) -> None:
+    merging_actions.compare(campaign_id=campaign_id, now=clock.now())
+
+
+@task(every=60)
+def sweep() -> None:
+    for campaign_id in merging_queries.waiting_campaign_ids():
+        compare.nudge(campaign_id)
