@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, check_actions, checking
+from annotate.constraints import check_actions, checking
 from annotate.constraints.check_models import Check, CheckResult
-from annotate.constraints.models import Constraint
+from annotate.constraints.models import Constraint, Member
 from annotate.intake.models import Output
+from annotate.judgments.models import Violation
 from tests import factories
 from tests.factories import NOW
 
@@ -32,10 +33,19 @@ def world(slug: str = "helpdesk", *, hits: int = 3, alarms: int = 0, misses: int
     ):
         text = f"Bloom came out in {1900 + number}." if has_number else f"Bloom is a record{'!' * number}"
         judge(output(campaign, text), critic, is_marked=is_marked)
-    actions.regroup(campaign_id=campaign.pk, now=NOW)
-    found = constraint(campaign)
-    actions.rename(constraint=found, statement=STATEMENT, by=factories.admin_of(campaign), now=NOW)
+    group(campaign)
     return campaign
+
+
+def group(campaign: Campaign) -> None:
+    """Put every violation that is nowhere yet into the one constraint of its tag."""
+    for violation in Violation.objects.filter(judgment__campaign=campaign, constraint_member=None):
+        into, _ = Constraint.objects.get_or_create(
+            campaign=campaign,
+            tag_slug=violation.tag.slug,
+            defaults={"statement": STATEMENT, "kind": violation.tag.kind, "created_at": NOW, "updated_at": NOW},
+        )
+        Member.objects.create(constraint=into, violation=violation)
 
 
 def output(campaign: Campaign, text: str) -> Output:

@@ -7,7 +7,6 @@ import pytest
 
 from annotate.constraints import actions, check_preview, check_queries, checking
 from annotate.constraints.check_models import Check, CheckResult
-from annotate.constraints.models import Constraint
 from annotate.errors import NotFound
 from annotate.intake.models import Output
 from annotate.quality import consensus
@@ -45,10 +44,8 @@ def test_what_people_say_is_the_rule_of_consensus() -> None:
             for place, said in enumerate(way)
         ]
         expected[output.pk] = {"rejected": True, "nothing_wrong": False}.get(consensus.verdict(votes).verdict)
-    actions.regroup(campaign_id=campaign.pk, now=NOW)
-    [constraint, *others] = Constraint.objects.living().filter(campaign=campaign, tag_slug="invented-fact")
-    if others:
-        actions.merge(into=constraint, others=others, by=None, now=NOW)
+    checks.group(campaign)
+    constraint = checks.constraint_of(campaign, "invented-fact")
     found = check_queries.said(constraint=constraint, output_ids=expected, asked=checks.nobody_asked)
     assert found == expected
     assert set(expected.values()) == {True, False, None}
@@ -134,7 +131,7 @@ def test_together_counts_pairs_that_mark_the_same_outputs() -> None:
         annotator=critic,
         violations=[{"tag": "contradicts-itself", "critique": "says so twice"}],
     )
-    actions.regroup(campaign_id=campaign.pk, now=NOW)
+    checks.group(campaign)
     other_constraint = checks.constraint_of(campaign, "contradicts-itself")
     other = checks.saved_for(other_constraint, "check: repeated_ngram\nwords: 1\n")
     other = checks.run(checks.step(other, checking.SHADOW))
