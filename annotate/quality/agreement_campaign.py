@@ -26,7 +26,7 @@ import numpy as np
 
 from annotate.quality import agreement_labels, bootstrap, localisation, unitised
 from annotate.quality.agreement_columns import MAJOR, NO_SEVERITY, SEVERITIES, Columns
-from annotate.quality.bootstrap import Draws, Figure, Floats, Integers
+from annotate.quality.bootstrap import Draws, Figure, Floats, Integers, Over
 
 ANNOTATORS_PAIRED = 25
 PAIRS_AT_MOST = 50
@@ -112,12 +112,14 @@ def _tag(columns: Columns, tag: int, draws: Draws) -> TagAgreement:
 
 
 def _binary(columns: Columns, labels: Integers, draws: Draws) -> Figure:
+    """What tells is the rarer of yes and no: the outputs about which anybody said it."""
     found = agreement_labels.counts(units=columns.output, raters=columns.annotator, labels=labels, categories=2)
+    telling = int((found.table > 0).sum(axis=0).min())
     return draws.figure(
         agreement_labels.nominal_alpha,
         blocks=columns.block[found.units],
         values=agreement_labels.nominal_terms(found),
-        labels=found.labels,
+        over=Over(outputs=found.units.size, labels=found.labels, telling=telling),
     )
 
 
@@ -131,10 +133,11 @@ def _localisation(columns: Columns, draws: Draws) -> tuple[Figure, Figure]:
         count=columns.outputs,
     )
     sizes, marks = columns.annotators_of_output, int((columns.start < columns.end).sum())
+    over = Over(outputs=columns.outputs, labels=marks, telling=int((found.marked > 0).sum()))
     pairs = localisation.terms(found=found, annotators=sizes)
     pieces = unitised.terms(found=found, annotators=sizes, lengths=columns.length)
-    f1 = draws.figure(localisation.f1, blocks=columns.block, values=pairs, labels=marks)
-    return f1, draws.figure(unitised.alpha, blocks=columns.block, values=pieces, labels=marks)
+    f1 = draws.figure(localisation.f1, blocks=columns.block, values=pairs, over=over)
+    return f1, draws.figure(unitised.alpha, blocks=columns.block, values=pieces, over=over)
 
 
 def _all_tags(columns: Columns, draws: Draws) -> Figure:
@@ -154,8 +157,7 @@ def _all_tags(columns: Columns, draws: Draws) -> Figure:
         _pooled,
         blocks=np.arange(draws.blocks),
         values=np.column_stack([*added[:2], added[2].reshape(draws.blocks, tags)]),
-        labels=columns.judgments,
-        outputs=columns.outputs,
+        over=Over(outputs=columns.outputs, labels=columns.judgments, telling=int(np.unique(output).size)),
     )
 
 
@@ -179,12 +181,12 @@ def _severity(columns: Columns, draws: Draws) -> Figure:
         labels=worst,
         categories=len(SEVERITIES),
     )
+    outputs = int(np.unique(found.units // tags).size)
     return draws.figure(
         agreement_labels.ordinal_alpha,
         blocks=columns.block[found.units // tags],
         values=agreement_labels.ordinal_terms(found),
-        labels=found.labels,
-        outputs=int(np.unique(found.units // tags).size),
+        over=Over(outputs=outputs, labels=found.labels, telling=outputs),
     )
 
 

@@ -9,8 +9,9 @@ as the outputs do (Wolter, "Introduction to Variance Estimation", 2007, ch. 2), 
 known to about 1/sqrt(2 * BLOCKS) = 1.6 %. BLOCKS is a prime, so that no period of the import falls into one block.
 
 The interval is the percentile one (Efron and Tibshirani 1993, ch. 13), at 95 %. There is none where it would say more
-than it knows: under FEWEST outputs, where more than one resample in twenty leaves the figure undefined, and where all
-resamples agree (nobody ever disagreed: other outputs cannot show what these never did).
+than it knows: where fewer than FEWEST outputs tell (nobody applied the tag in the others, say), where more than one
+resample in twenty leaves the figure undefined, and where all resamples agree (nobody ever disagreed: other outputs
+cannot show what these never did).
 
 Worked by hand: two outputs with the sums 1 and 3, drawn as (2, 0), (1, 1) and (0, 2) times: 2, 4 and 6.
 """
@@ -44,6 +45,15 @@ class Figure:
     labels: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Over:
+    """What a figure is over: outputs and labels, and the outputs without which it would be undefined."""
+
+    outputs: int
+    labels: int
+    telling: int
+
+
 @dataclass(frozen=True, slots=True)
 class Draws:
     """How often each block is in each resample. `weights`: [blocks, resamples], every column adds up to the blocks."""
@@ -62,19 +72,17 @@ class Draws:
             return (total.T @ self.weights).T
         return (total[used].T @ self.weights[used]).T
 
-    def figure(
-        self, formula: Formula, *, blocks: Integers, values: Floats, labels: int, outputs: int | None = None
-    ) -> Figure:
-        """Return `formula` of the sums of `values` [n, k], one row an output in its block unless `outputs` says else.
+    def figure(self, formula: Formula, *, blocks: Integers, values: Floats, over: Over) -> Figure:
+        """Return `formula` of the sums of `values` [n, k], which lie in `blocks` [n].
 
         `formula` takes [..., k] to [...], NaN where it is undefined.
         """
-        count = len(values) if outputs is None else outputs
         interval = None
-        if count >= FEWEST:
+        if over.telling >= FEWEST:
             interval = percentiles(formula(self.sums(blocks=blocks, values=values)))
         low, high = interval or (None, None)
-        return Figure(value=defined(formula(values.sum(axis=0))), low=low, high=high, outputs=count, labels=labels)
+        value = defined(formula(values.sum(axis=0)))
+        return Figure(value=value, low=low, high=high, outputs=over.outputs, labels=over.labels)
 
 
 def block_of(outputs: Integers) -> Integers:

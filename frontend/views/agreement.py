@@ -9,9 +9,10 @@ from django.http import HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_safe
 
+from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.quality import agreement_campaign, agreement_queries, bootstrap, judges
-from annotate.quality.agreement_campaign import Agreement
+from annotate.quality.agreement_campaign import Agreement, PairAgreement
 from annotate.quality.bootstrap import Figure
 from frontend import doors
 from frontend.views.quality import ROLES
@@ -49,7 +50,7 @@ LOWEST, WIDTH = -0.25, 150
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure as a page prints it. `reading` is empty where the figure has no chance to be compared with."""
+    """A figure as a page prints it. `reading` is empty where chance is not taken off the figure."""
 
     value: str
     low: str
@@ -89,10 +90,10 @@ def agreement(request: doors.Request, campaign: Campaign) -> HttpResponse:
         rows=_questions(found.overall),
         is_low=_is_low(found.overall),
         ticks=[_at(value) for value in (0.0, TENTATIVE, RELIABLE)],
-        tags=[(name, each.applied, _cells(each, OF_TAGS)) for name, each in most[:TAGS_AT_MOST]],
+        tags=[(name, each.applied, _cells(each, OF_TAGS, found.outputs)) for name, each in most[:TAGS_AT_MOST]],
         tag_columns=[label for _, label in OF_TAGS],
         tags_left=max(0, len(most) - TAGS_AT_MOST),
-        pairs=[(one, other, _cells(pair.agreement, OF_PAIRS)) for one, other, pair in found.pairs],
+        pairs=[_pair(*each) for each in found.pairs],
         pair_columns=[label for _, label in OF_PAIRS],
         limits={
             "outputs": OUTPUTS_AT_MOST,
@@ -109,26 +110,36 @@ def _questions(found: Agreement) -> list[Row]:
     return [Row(label, about, _cell(getattr(found, name), name)) for name, label, about in QUESTIONS]
 
 
-def _cells(measured: Any, columns: tuple[tuple[str, str], ...]) -> list[tuple[str, Cell | None]]:
-    return [(label, _cell(getattr(measured, name), name)) for name, label in columns]
+def _pair(one: User, other: User, pair: PairAgreement) -> dict[str, Any]:
+    outputs = pair.agreement.detection.outputs
+    return {"both": (one, other), "outputs": outputs, "cells": _cells(pair.agreement, OF_PAIRS, outputs)}
+
+
+def _cells(measured: Any, columns: tuple[tuple[str, str], ...], outputs: int) -> list[tuple[Cell | None, bool]]:
+    """Return the cells of a row, and whether each is over other outputs than its row."""
+    cells = [_cell(getattr(measured, name), name) for name, _ in columns]
+    return [(cell, cell is not None and cell.outputs != outputs) for cell in cells]
 
 
 def _cell(figure: Figure, name: str) -> Cell | None:
     if figure.value is None:
         return None
-    has_interval = figure.low is not None and figure.high is not None
-    low_at = _at(figure.low) if figure.low is not None else 0.0
+    low, high = (figure.low, figure.high) if figure.high is not None else (None, None)
     return Cell(
-        value=f"{figure.value:.2f}",
-        low=f"{figure.low:.2f}" if has_interval else "",
-        high=f"{figure.high:.2f}" if has_interval else "",
+        value=_number(figure.value),
+        low="" if low is None else _number(low),
+        high="" if high is None else _number(high),
         outputs=figure.outputs,
         labels=figure.labels,
         reading="" if name == "f1" else _reading(figure),
         at=_at(figure.value),
-        low_at=low_at,
-        width=round(_at(figure.high) - low_at, 1) if figure.high is not None else 0.0,
+        low_at=0.0 if low is None else _at(low),
+        width=0.0 if low is None or high is None else round(_at(high) - _at(low), 1),
     )
+
+
+def _number(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
 
 
 def _reading(figure: Figure) -> str:

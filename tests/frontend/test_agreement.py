@@ -74,9 +74,9 @@ def test_agreement_shows_figures_intervals_and_counts(client: Client, campaign: 
     assert cells["Where: overlap of pairs"].value == "0.80"
     assert cells["Where: overlap of pairs"].reading == ""
     [(name, applied, of_tag)] = response.context["tags"]
-    assert (name, applied, of_tag[0][1].value) == ("Invented fact", 30, "0.61")
-    [(one, other, of_pair)] = response.context["pairs"]
-    assert ({one, other}, of_pair[0][1].outputs) == ({ada, ben}, 30)
+    assert (name, applied, of_tag[0][0].value) == ("Invented fact", 30, "0.61")
+    [pair] = response.context["pairs"]
+    assert (set(pair["both"]), pair["outputs"], pair["cells"][0][0].value) == ({ada, ben}, 30, "0.61")
     assert "What low agreement means" in response.text
     assert "Ada &lt;b&gt;" in response.text
     assert "<b>" not in response.text

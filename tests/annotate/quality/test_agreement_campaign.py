@@ -77,6 +77,19 @@ def test_pairs_are_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [each.annotators for each in found] == [(1, 2), (1, 3)]
 
 
+def test_a_tag_in_few_outputs_has_no_interval_however_many_there_are() -> None:
+    def said(number: int, applied: int) -> list[world.Said]:
+        if number >= applied:
+            return [[], []]
+        return [[mark("a", start=0, end=3)], [mark("a", start=0, end=2)] if number % 2 else []]
+
+    for applied, is_told in ((9, False), (10, True)):
+        columns, _ = world.columns([(9, said(number, applied)) for number in range(60)])
+        [tag] = agreement_campaign.by_tag(columns, draws=agreement_campaign.draws_for(columns))
+        assert [figure.low is not None for figure in (tag.presence, tag.f1, tag.unitised)] == [is_told] * 3
+        assert tag.presence.outputs == 60
+
+
 def test_nothing_judged_has_no_figures() -> None:
     found = overall([])
     assert found == agreement_campaign.Agreement(**dict.fromkeys(found.__slots__, Figure()))

@@ -14,7 +14,11 @@ def figure(values: np.ndarray, seed: int = 0) -> bootstrap.Figure:
     rows = np.column_stack([values, np.ones(len(values))])
     blocks = bootstrap.block_of(np.arange(len(values)))
     draws = bootstrap.draws(outputs=len(values), seed=seed)
-    return draws.figure(mean, blocks=blocks, values=rows, labels=len(values))
+    return draws.figure(mean, blocks=blocks, values=rows, over=over(len(values)))
+
+
+def over(outputs: int, telling: int | None = None) -> bootstrap.Over:
+    return bootstrap.Over(outputs=outputs, labels=outputs, telling=outputs if telling is None else telling)
 
 
 def test_every_resample_draws_as_many_as_there_are() -> None:
@@ -55,6 +59,11 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 def test_no_interval_where_it_would_say_more_than_it_knows() -> None:
     assert figure(np.random.default_rng(6).random(9)).low is None
     assert figure(np.ones(100)).low is None
+    few = np.random.default_rng(6).random((100, 2))
+    drawn = bootstrap.draws(outputs=100)
+    for telling, is_told in ((9, False), (10, True)):
+        found = drawn.figure(mean, blocks=np.arange(100), values=few, over=over(100, telling))
+        assert (found.low is not None) == is_told
     assert bootstrap.percentiles(np.array([np.nan] * 6 + [1.0, 2.0] * 47)) is None
     assert bootstrap.percentiles(np.array([np.nan] * 5 + [1.0, *([2.0] * 94)])) is not None
 
@@ -67,7 +76,6 @@ def test_resampling_outputs_widens_what_belongs_together() -> None:
         mean,
         blocks=np.repeat(np.arange(100), 10),
         values=np.column_stack([np.repeat(values, 10), np.ones(1000)]),
-        labels=1000,
-        outputs=100,
+        over=over(100),
     )
     assert (ten.low, ten.high) == pytest.approx((alone.low, alone.high))

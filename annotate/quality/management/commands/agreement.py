@@ -79,7 +79,7 @@ def _figures(measured: Agreement | TagAgreement, names: dict[str, str]) -> dict[
 
 def _rounded(figure: Figure) -> dict[str, float | int | None]:
     values = dataclasses.asdict(figure)
-    return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
+    return {name: round(value, 3) + 0.0 if isinstance(value, float) else value for name, value in values.items()}
 
 
 def _print(campaign: Campaign, found: Found) -> None:
@@ -106,7 +106,7 @@ def _print(campaign: Campaign, found: Found) -> None:
 def _table(title: str, columns: list[str]) -> Table:
     table = Table(title=title, title_justify="left")
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place else "left")
+        table.add_column(column, justify="right" if place else "left", overflow="fold")
     return table
 
 
@@ -115,8 +115,8 @@ def _cell(figure: Figure) -> str:
 
 
 def _interval(figure: Figure) -> str:
-    return "" if figure.low is None else f"{figure.low:.3f} to {figure.high:.3f}"
+    return "" if figure.low is None else f"{_shown(figure.low)} to {_shown(figure.high)}"
 
 
 def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
+    return "undefined" if value is None else f"{round(value, 3) + 0.0:.3f}"
