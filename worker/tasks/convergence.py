@@ -1,0 +1,18 @@
+"""When the figures of a campaign's convergence are brought up to date."""
+
+from __future__ import annotations
+
+from annotate import clock
+from annotate.constraints import convergence, convergence_queries
+from worker.task import task
+
+
+@task()
+def compute(campaign_id: int) -> None:
+    convergence.compute(campaign_id=campaign_id, clock=clock.now)
+
+
+@task(every=60)
+def sweep() -> None:
+    for campaign_id in convergence_queries.waiting_ids(now=clock.now()):
+        compute.nudge(campaign_id)
