@@ -15,9 +15,13 @@ from typing import Any
 
 from training_bridge.formats import rows
 from training_bridge.formats.checks import (
+    arithmetic,
+    citation_present,
     edges,
     finding,
+    json_schema,
     keywords,
+    language,
     length,
     letter_case,
     list_format,
@@ -26,11 +30,16 @@ from training_bridge.formats.checks import (
     pattern,
     python_function,
     repeated_ngram,
+    unit,
 )
 
 KINDS: dict[str, type[Any]] = {
+    "arithmetic": arithmetic.Arithmetic,
+    "citation_present": citation_present.CitationPresent,
     "edges": edges.Edges,
+    "json_schema": json_schema.JsonSchema,
     "keywords": keywords.Keywords,
+    "language": language.Language,
     "length": length.Length,
     "letter_case": letter_case.LetterCase,
     "list_format": list_format.ListFormat,
@@ -39,6 +48,7 @@ KINDS: dict[str, type[Any]] = {
     "pattern": pattern.Pattern,
     "python": python_function.PythonFunction,
     "repeated_ngram": repeated_ngram.RepeatedNgram,
+    "unit": unit.Unit,
 }
 MOST = 50
 LONGEST_NAME = 80
@@ -135,7 +145,8 @@ def _check(values: Any, *, number: int) -> Any:
     try:
         return kind(**arguments)
     except ValueError as error:
-        raise BadCheck(f"{place}: {error}", number=number) from error
+        argument = next((each for each in arguments if re.match(rf"(the )?{each}\b", str(error))), None)
+        raise BadCheck(f"{place}: {error}", number=number, argument=argument) from error
 
 
 def _check_arguments(kind: type[Any], arguments: Mapping[str, Any], *, place: str, number: int) -> None:
@@ -145,11 +156,21 @@ def _check_arguments(kind: type[Any], arguments: Mapping[str, Any], *, place: st
             message = f"{place} has no argument {name!r}; it has {', '.join(sorted(known))}"
             raise BadCheck(message, number=number, argument=name)
         if not _fits(value, str(known[name].type)):
-            message = f"{place}: {name} is {finding.quote(repr(value))}; expected {known[name].type}"
+            message = f"{place}: {name} is {finding.quote(repr(value))}; expected {_expected(str(known[name].type))}"
             raise BadCheck(message, number=number, argument=name)
     missing = [name for name, each in known.items() if name not in arguments and each.default is dataclasses.MISSING]
     if missing:
         raise BadCheck(f"{place} lacks {', '.join(missing)}", number=number)
+
+
+def _expected(type_name: str) -> str:
+    """What may stand there, in words.
+
+    >>> _expected("list[str] | None")
+    'a list of texts'
+    """
+    kind = type_name.removesuffix(" | None")
+    return f"a list of {WORDS[kind[5:-1]][2:]}s" if kind.startswith("list[") else WORDS[kind]
 
 
 def _fits(value: Any, type_name: str) -> bool:
@@ -170,6 +191,13 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= LONGEST_TEXT and not UNSTORED.search(value)
 
 
+WORDS = {
+    "str": "a text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "dict[str, Any]": "a mapping",
+}
 FITTING: dict[str, Any] = {
     "str": _is_text,
     "bool": lambda value: isinstance(value, bool),

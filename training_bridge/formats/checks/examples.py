@@ -77,6 +77,41 @@ EXAMPLES = (
         violates="1. It rose to 1550 euros.",
     ),
     Example(
+        declaration={
+            "check": "json_schema",
+            "schema": {"required": ["age"], "properties": {"age": {"type": "integer"}}},
+        },
+        finds="an output that is no JSON, and values that do not fit the schema",
+        passes='{"age": 9}',
+        violates='{"age": "nine"}',
+    ),
+    Example(
+        declaration={"check": "language", "languages": ["de"]},
+        finds="an output, or a `paragraph`, in another language",
+        passes="Das ist doch ganz einfach, nicht wahr?",
+        violates="This is quite simple, is it not?",
+    ),
+    Example(
+        declaration={"check": "citation_present", "each": "paragraph", "in_source": True},
+        finds="an output, `paragraph` or `sentence` without a citation, and citations that the prompt does not give",
+        prompt="[1] Lamb, 2019. [2] Ode, 2021.",
+        passes="It is blue [1].\n\nIt is high (Ode, 2021).",
+        violates="It is blue [3].\n\nIt is high.",
+    ),
+    Example(
+        declaration={"check": "arithmetic"},
+        finds="sums that do not hold",
+        passes="12 × 3 + 1 = 37, a third is 37 / 3 ≈ 12.3.",
+        violates="12 × 3 + 1 = 38.",
+    ),
+    Example(
+        declaration={"check": "unit", "from_source": True},
+        finds="a number with another unit than in the prompt, or than those `allowed`",
+        prompt="Take 5 ml twice a day.",
+        passes="Take 5 milliliters.",
+        violates="Take 5 mg.",
+    ),
+    Example(
         declaration={"check": "python", "function": "training_bridge.demo.check.findings"},
         finds="what a function of this server says, which NEGATIVA_CHECKS must allow",
         prompt="Ann has 8 apples and gets 5 more. How many apples does Ann have?",
