@@ -100,6 +100,17 @@ def estimate(*, labels: Labels | None, seed: int = 0) -> Reliability:
     return _estimated(shared, units, dict(enumerate(raters.tolist())), counted, seed)
 
 
+def differing(*, found: Reliability, at_most: int) -> Codes:
+    """Return the places in `found.units` where Dawid-Skene says otherwise than most labels, or settles a tie.
+
+    The surest first; of equally sure ones those of smaller codes.
+    """
+    says_yes = found.dawid_skene > 0.5
+    places = np.flatnonzero((found.votes == 0.5) | (says_yes != (found.votes > 0.5)))
+    surest = np.argsort(-np.abs(found.dawid_skene[places] - 0.5), kind="stable")
+    return places[surest[:at_most]]
+
+
 def turned(fit: dawid_skene.Fit) -> dawid_skene.Fit:
     """Return the same fit with the two classes exchanged: as likely, as nothing but the labels says which is which."""
     return dawid_skene.Fit(
