@@ -51,7 +51,10 @@ Patterns = Mapping[tuple[int, int], int]
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A value with its 95 % interval, of `count` observations; all three None where those are too few."""
+    """A value with its 95 % interval, of `count` observations; all three None where those are too few.
+
+    An alpha is also None where it is undefined, and of too few seen `count` is how many were seen.
+    """
 
     value: float | None = None
     low: float | None = None
@@ -190,7 +193,7 @@ def alpha(several: Sequence[tuple[int, int, int]], *, seen: int) -> Figure:
     yes, votes, counts = table.T
     value = float(_alpha(yes, votes, counts)) if outputs else np.nan
     if outputs < FLOOR or seen < SEEN_FLOOR or np.isnan(value):
-        return Figure(count=outputs)
+        return Figure(count=seen if seen < SEEN_FLOOR else outputs)
     drawn = np.random.default_rng(SEED).multinomial(outputs, counts / outputs, size=BOOTSTRAP)
     alphas = _alpha(yes, votes, drawn)
     low, high = np.percentile(alphas[~np.isnan(alphas)], [2.5, 97.5])

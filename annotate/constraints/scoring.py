@@ -57,8 +57,12 @@ class Divisions:
             _division("import", [f"{names.get(value, '')} ({value})" for value in judged["batch"]]),
             _division("model", [value or "not said" for value in judged["model"]]),
             _division("language", [value or "not said" for value in judged["language"]]),
-            scorecard_tally.Division(name="length", labels=_stretches([f"{each:,} bytes" for each in self._lengths])),
-            scorecard_tally.Division(name="time", labels=_stretches([f"{at:%Y-%m-%d %H:%M}" for at in self._times])),
+            scorecard_tally.Division(
+                name="length", labels=_stretches([f"{each:,} bytes" for each in self._lengths], "more than")
+            ),
+            scorecard_tally.Division(
+                name="time", labels=_stretches([f"{at:%Y-%m-%d %H:%M}" for at in self._times], "after")
+            ),
         ]
 
     def parts(self, place: Place) -> list[int | None]:
@@ -276,8 +280,8 @@ def _division(name: str, labels: Sequence[str]) -> scorecard_tally.Division:
     return scorecard_tally.Division(name=name, labels=[*labels, "others"])
 
 
-def _stretches(edges: Sequence[str]) -> list[str]:
+def _stretches(edges: Sequence[str], beyond: str) -> list[str]:
     """Name the parts by the upper ends of all but the last one."""
     if not edges:
         return ["all"]
-    return [f"up to {edge}" for edge in edges] + [f"after {edges[-1]}"]
+    return [f"up to {edge}" for edge in edges] + [f"{beyond} {edges[-1]}"]

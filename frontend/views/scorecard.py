@@ -227,7 +227,7 @@ def _dimension(given: Mapping[str, Any]) -> Dimension:
 
 def _tested(test: Mapping[str, Any] | None) -> tuple[str, bool]:
     if test is None:
-        return "too few to compare", False
+        return "too little to compare", False
     is_clear = paired.is_clear(test["adjusted"])
     said = "differs" if is_clear else "no difference found"
     return (
@@ -245,7 +245,8 @@ def _share(label: str, given: Mapping[str, Any]) -> Line:
 
 def _number(label: str, given: Mapping[str, Any]) -> Line:
     if given["value"] is None:
-        return Line(label, "", "", given["count"])
+        is_undefined = given["count"] >= measures.FLOOR
+        return Line(label, "undefined" if is_undefined else "", "", given["count"])
     return Line(label, f"{given['value']:.2f}", _between(given["low"], given["high"]), given["count"])
 
 

@@ -1,4 +1,4 @@
-"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
+"""Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page scorecard
 logprobs packing saturation storm]`. The storm kills its database, so it makes one for itself; log-probs, packing and
 saturation need none.
 
@@ -19,7 +19,7 @@ from annotate.hosting import postgres
 ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
 ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
-ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page")
+ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page", "scorecard")
 BY_ITSELF = {"logprobs": "logprobs", "packing": "packing", "saturation": "saturation", "storm": "queue_storm"}
 
 

@@ -55,8 +55,8 @@ def test_alpha_is_what_quality_says_it_is() -> None:
 
 def test_too_few_give_a_count_and_no_figure() -> None:
     assert scorecard.mode({(2, 2): 19}).decisive == Figure(count=19)
-    assert scorecard.mode({(0, 2): 500, (2, 2): 9}).alpha == Figure(count=509)
-    assert scorecard.mode({(2, 2): 500}).alpha == Figure(count=500)
+    assert scorecard.mode({(0, 2): 500, (2, 2): 9}).alpha == Figure(count=9)
+    assert scorecard.mode({(2, 2): 500}).alpha == Figure(count=500), "undefined where everybody says yes"
     assert scorecard.mode({}) == Mode()
     assert scorecard.share(0, 0) == Figure()
 
