@@ -28,12 +28,12 @@ RELIABLE, TENTATIVE = 0.8, 0.667
 """Krippendorff, "Content Analysis", 2nd ed. 2004, p. 241: conclusions from 0.800 on, tentative ones from 0.667."""
 
 QUESTIONS = (
-    ("detection", "Rejected or not", "alpha"),
-    ("major", "Anything major or critical", "alpha"),
-    ("tags", "Which tags", "alpha, all tags together"),
-    ("severity", "How severe", "ordinal alpha, where both applied the tag"),
-    ("unitised", "Where: marked characters", "unitised alpha"),
-    ("f1", "Where: overlap of pairs", "F1, chance not taken off"),
+    ("detection", "Rejected or not", "alpha", "judgments"),
+    ("major", "Anything major or critical", "alpha", "judgments"),
+    ("tags", "Which tags", "alpha, all tags together", "judgments"),
+    ("severity", "How severe", "ordinal alpha, where both applied the tag", "severities"),
+    ("unitised", "Where: marked characters", "unitised alpha", "marks"),
+    ("f1", "Where: overlap of pairs", "F1, chance not taken off", "marks"),
 )
 OF_TAGS = (("presence", "Applied"), ("severity", "How severe"), ("unitised", "Where"), ("f1", "Overlap (F1)"))
 OF_PAIRS = (
@@ -67,6 +67,7 @@ class Cell:
 class Row:
     label: str
     about: str
+    unit: str
     cell: Cell | None
 
 
@@ -107,7 +108,7 @@ def agreement(request: doors.Request, campaign: Campaign) -> HttpResponse:
 
 
 def _questions(found: Agreement) -> list[Row]:
-    return [Row(label, about, _cell(getattr(found, name), name)) for name, label, about in QUESTIONS]
+    return [Row(label, about, unit, _cell(getattr(found, name), name)) for name, label, about, unit in QUESTIONS]
 
 
 def _pair(one: User, other: User, pair: PairAgreement) -> dict[str, Any]:

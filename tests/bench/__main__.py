@@ -1,6 +1,6 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page scorecard
-logprobs packing saturation storm]`. The storm kills its database, so it makes one for itself; log-probs, packing and
-saturation need none.
+agreement logprobs packing saturation storm]`. The storm kills its database, so it makes one for itself; agreement,
+log-probs, packing and saturation need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -20,7 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
 ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
 ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page", "scorecard")
-BY_ITSELF = {"logprobs": "logprobs", "packing": "packing", "saturation": "saturation", "storm": "queue_storm"}
+BY_ITSELF = {
+    "agreement": "agreement",
+    "logprobs": "logprobs",
+    "packing": "packing",
+    "saturation": "saturation",
+    "storm": "queue_storm",
+}
 
 
 def main(names: list[str]) -> None:
