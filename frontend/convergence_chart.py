@@ -1,0 +1,82 @@
+"""A curve with its band as the numbers of an SVG. Pure; the template draws, the stylesheet colours.
+
+The plot is stretched to its place, so labels stand beside it in HTML, at the four equal steps of each axis.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 1000, 400
+STEPS = 4
+
+Points = Sequence[Sequence[float | None]]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """`band`, `mean`, `ahead` and `seen` are lists of points; `now` is where the reviewed outputs end."""
+
+    band: str
+    mean: str
+    ahead: str
+    seen: str
+    now: float
+    lines: list[float]
+    xs: list[str]
+    ys: list[str]
+
+
+def chart(points: Points, *, units: int) -> Chart | None:
+    """Return the chart of [units, mean, low, high, seen by then], units ascending; None where there is no curve."""
+    if not points:
+        return None
+    wide = nice(max(_number(each[0]) for each in points))
+    high = nice(max(_number(each[3]) for each in points))
+    low_edge = [(each[0], each[2]) for each in reversed(points)]
+    place = _Place(wide, high)
+    return Chart(
+        band=place.all([*((each[0], each[3]) for each in points), *low_edge]),
+        mean=place.all((each[0], each[1]) for each in points if _number(each[0]) <= units),
+        ahead=place.all((each[0], each[1]) for each in points if _number(each[0]) >= units),
+        seen=place.all((each[0], each[4]) for each in points if each[4] is not None),
+        now=round(WIDTH * units / wide, 1),
+        lines=[HEIGHT * step / STEPS for step in range(1, STEPS)],
+        xs=[said(wide * step / STEPS) for step in range(STEPS + 1)],
+        ys=[said(high * step / STEPS) for step in range(STEPS, -1, -1)],
+    )
+
+
+def nice(most: float) -> float:
+    """Return where an axis ends whose four steps are 1, 2, 2.5 or 5 times a power of ten, or smaller whole numbers.
+
+    >>> [nice(each) for each in (3, 17, 130, 1500)]
+    [4, 20, 200, 2000]
+    """
+    step = max(1.0, most / STEPS)
+    power = 10 ** math.floor(math.log10(step))
+    factor = next(each for each in (1, 2, 2.5, 5, 10) if each * power >= step and (each * power) % 1 == 0)
+    return factor * power * STEPS
+
+
+def said(value: float) -> str:
+    """Return a number as an axis says it, thousands apart by a thin space."""
+    return f"{value:,.0f}".replace(",", "\u2009")
+
+
+@dataclass(frozen=True)
+class _Place:
+    wide: float
+    high: float
+
+    def all(self, points: Iterable[tuple[float | None, float | None]]) -> str:
+        return " ".join(
+            f"{WIDTH * _number(x) / self.wide:.1f},{HEIGHT - HEIGHT * _number(y) / self.high:.1f}" for x, y in points
+        )
+
+
+def _number(value: float | None) -> float:
+    assert value is not None
+    return value
