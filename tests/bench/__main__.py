@@ -1,6 +1,6 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-scorecard agreement logprobs packing saturation storm]`. The storm kills its database, so it makes one for itself; agreement,
-log-probs, packing and saturation need none.
+scorecard agreement logprobs packing saturation storm]`. The storm kills its database, so it makes one for itself;
+agreement, log-probs, packing and saturation need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
