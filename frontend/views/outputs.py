@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
+from annotate.constraints import check_queries
 from annotate.intake import queries
 from annotate.intake.models import ImportBatch, Output, Prompt
 from annotate.judgments.models import Judgment
@@ -25,7 +26,9 @@ SHOWN = 25
 EXCERPT = 240
 JUDGMENTS_SHOWN = 50
 BATCHES_OFFERED = 100
-FILTERS = ("batch", "purpose", "state", "verdict")
+FILTERS = ("batch", "purpose", "state", "verdict", "check")
+SCREENERS = (doors.ADMIN, doors.REVIEWER)
+"""Who may know what a check says of an output."""
 PURPOSES = (("annotate", "to be trained on"), ("evaluate", "to evaluate"), ("gold", "gold"))
 STATES = (("judged", "judged"), ("unjudged", "not judged yet"))
 
@@ -34,6 +37,8 @@ STATES = (("judged", "judged"), ("unjudged", "not judged yet"))
 @doors.campaign_page(*READERS)
 def outputs(request: doors.Request, campaign: Campaign) -> HttpResponse:
     found = _filtered(queries.outputs(campaign=campaign), request.GET)
+    if request.GET.get("check") == "trusted" and request.campaign_role in SCREENERS:
+        found = found.filter(check_queries.screened(campaign=campaign))
     page = paging.by_id(_excerpts(found), request, size=SHOWN)
     return doors.render(
         request,
@@ -46,6 +51,7 @@ def outputs(request: doors.Request, campaign: Campaign) -> HttpResponse:
         purposes=PURPOSES,
         states=STATES,
         verdicts=Judgment.Verdict.choices,
+        can_screen=request.campaign_role in SCREENERS,
         chosen={name: request.GET.get(name, "") for name in FILTERS},
         is_filtered=any(request.GET.get(name) for name in FILTERS),
     )
@@ -54,7 +60,7 @@ def outputs(request: doors.Request, campaign: Campaign) -> HttpResponse:
 def _filtered(found: QuerySet[Output], asked: QueryDict) -> QuerySet[Output]:
     """Apply the filters of the page. Only these names and values are looked at; anything else in the query is not."""
     current = Judgment.objects.filter(output=OuterRef("pk"), is_current=True)
-    batch, purpose, state, verdict = (asked.get(name, "") for name in FILTERS)
+    batch, purpose, state, verdict = (asked.get(name, "") for name in FILTERS[:4])
     if batch.isascii() and batch.isdigit() and len(batch) < 19:
         found = found.filter(batch=int(batch))
     if purpose in ImportBatch.Purpose.values:

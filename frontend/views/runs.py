@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotate import clock, errors
 from annotate.campaigns.models import Campaign
+from annotate.constraints import check_queries
 from frontend import doors, paging, run_checks, run_settings, visible_text
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import spec
@@ -55,6 +56,9 @@ def run_new(request: doors.Request, campaign: Campaign) -> HttpResponse:
     if request.method != "POST":
         return _form(request, campaign, values=_first_values(request, campaign), problems={})
     values = run_settings.typed(request.POST)
+    if "take_checks" in request.POST:
+        trusted = run_checks.shown(check_queries.rewards(campaign=campaign))
+        return _form(request, campaign, values={**values, "checks": trusted}, problems={})
     hyperparameters, sampling, problems = run_settings.read(values)
     if problems:
         return _form(request, campaign, values=values, problems=problems)
@@ -138,6 +142,7 @@ def _form(
         "bases": bases,
         "datasets": ready,
         "check_examples": run_checks.EXAMPLES,
+        "trusted_count": len(check_queries.rewards(campaign=campaign)),
         "values": values,
         "problems": problems,
         "form": run_settings.form(campaign=campaign, values=values, problems=problems),

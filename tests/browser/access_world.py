@@ -12,12 +12,13 @@ from annotate.accounts.models import User
 from annotate.campaigns import actions as campaigns
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
-from annotate.constraints import scoring
+from annotate.constraints import check_actions, scoring
 from annotate.constraints.models import Constraint
 from annotate.intake.models import RefusedLine
 from annotate.queue import actions as queue
 from annotate.queue.models import Lease
 from annotate.verification import actions as verification
+from annotate.verification import verdicts
 from tests import factories
 from tests.frontend import test_mine as mine
 from tests.frontend.test_demo import TABLE
@@ -137,8 +138,18 @@ class World:
         constraints.rename(constraint=self.constraint, statement=f"Invents {LONG_WORD}", by=self.ada, now=self.now)
         self.constraint_set = constraints.approve(campaign=self.campaign, by=self.ada, now=self.now)
         self._by_ada()
+        self._check()
         verification.start(constraint=self.constraint, by=self.ada, now=self.now, tagged=4, random=4, overlap=1)
         scoring.measure(campaign_id=self.campaign.pk, now=self.now)
+
+    def _check(self) -> None:
+        """A check that agrees with people about some outputs and not about others."""
+        asked = verdicts.by_output
+        text = f"# {LONG_WORD}\ncheck: repeated_ngram\nwords: 1\n"
+        life = check_actions.save(constraint=self.constraint, text=text, by=self.ada, now=self.now)
+        check_actions.step(life=life, to="shadow", by=self.ada, now=self.now, asked=asked)
+        check_actions.run(check_id=life.pk, now=self.now)
+        check_actions.weigh(check_id=life.pk, now=self.now, asked=asked)
 
     def _by_ada(self) -> None:
         """Judged as the page does it, gold among it; one output is skipped by everybody."""
@@ -208,4 +219,5 @@ class World:
             "token_id": 1,
             "invitation_id": 1,
             "name": "manifest.json",
+            "form": "md",
         }

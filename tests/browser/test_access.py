@@ -107,6 +107,7 @@ def visits(world: World) -> list[Visit]:
         _of(
             world, "account", says="refused", act=_posts("#current", "wrong", "Change the password", {"#new": "x" * 12})
         ),
+        _of(world, "constraint-check", says="refused", act=_posts("#text", "check: none", "Preview")),
         _of(world, "campaign-new", says="refused", act=_posts("#name", "!", "Create the campaign")),
         _of(world, "campaign-tags-edit", says="refused", act=_posts("#tag-key-1", "g", "Save a new version")),
         _of(world, "campaign-tags", "?version=1", says="of a version"),
@@ -142,6 +143,9 @@ SIGNED_IN = (
     "constraint-set",
     "constraint",
     "constraint-rounds",
+    "constraint-check",
+    "checks",
+    "check-disagreements",
     "verify",
     "datasets",
     "dataset-new",
@@ -173,6 +177,8 @@ WHEN_EMPTY = (
     "scorecard",
     "constraint-sets",
     "verify",
+    "checks",
+    "check-disagreements",
     "datasets",
     "dataset-new",
     "runs",

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from annotate.campaigns.models import Campaign
+from annotate.constraints import actions as constraints
 from annotate.constraints import check_queries, checking
 from annotate.constraints.check_models import Check, CheckResult, CheckVersion, Ruling, TrustRule
 from annotate.queue import actions as queue
@@ -15,6 +16,7 @@ from annotate.verification import actions as verification
 from tests import factories
 from tests.annotate.constraints import checks
 from tests.factories import NOW
+from training_bridge.runs.models import Checkpoint
 
 pytestmark = pytest.mark.django_db
 
@@ -189,3 +191,41 @@ def test_hostile_text_is_only_text(client: Client, campaign: Campaign, page: str
         assert "<script>alert" not in body(answer)
     assert "&lt;script&gt;alert(x)" in body(client.get(QUEUE))
     assert 'data-name="RLO"' in body(client.get(QUEUE))
+
+
+def test_examples_of_the_page_can_be_read(client: Client, page: str) -> None:
+    shown = client.get(page)
+    for text, _ in shown.context["examples"]:
+        assert checking.read(text)
+
+
+def test_outputs_are_filtered_by_what_a_trusted_check_marks(client: Client, campaign: Campaign) -> None:
+    for year in range(2020, 2025):
+        checks.judge(checks.output(campaign, f"In {year}."), factories.user(), is_marked=True)
+    checks.group(campaign)
+    checks.trusted(campaign)
+    filtered = "/c/helpdesk/outputs/?check=trusted"
+    assert body(client.get(filtered)).count('class="output-link"') == 9
+    assert body(client.get("/c/helpdesk/outputs/")).count('class="output-link"') == 12
+    client.force_login(factories.member(campaign, "researcher"))
+    shown = body(client.get(filtered))
+    assert shown.count('class="output-link"') == 12
+    assert "trusted check" not in shown
+
+
+def test_run_form_takes_the_trusted_checks_and_keeps_what_was_typed(client: Client, campaign: Campaign) -> None:
+    admin = factories.admin_of(campaign)
+    constraints.accept(constraint=checks.constraint(campaign), by=admin, now=NOW)
+    constraints.approve(campaign=campaign, by=admin, now=NOW)
+    for year in range(2020, 2025):
+        checks.judge(checks.output(campaign, f"In {year}."), factories.user(), is_marked=True)
+    checks.group(campaign)
+    Checkpoint.objects.create(name="base", campaign=campaign, created_at=NOW)
+    form = "/c/helpdesk/runs/new/"
+    assert "trusted check" not in body(client.get(form))
+    checks.trusted(campaign)
+    assert "Use the 1 trusted check" in body(client.get(form))
+    answer = client.post(form, {"take_checks": "trusted", "method": "nsr", "h-steps": "77", "checks": "[]"})
+    assert answer.status_code == 200
+    assert answer.context["values"]["checks"].startswith('[\n  {"check": "number_in_source"')
+    assert answer.context["values"]["h-steps"] == "77"

@@ -27,6 +27,7 @@ NAMES = """
     end critique correction statement action constraint violation into location parent base dataset method format
     seed holdout kinds min_judgments constraint_set at_time min_new_judgments every_days enabled namespace purpose
     sample_count sample_prompt_batch from after before after_line batch judgment with set like tag-0-name tag-0-slug
+    text previewed result side precision adjudicated check take_checks
 """.split()  # noqa: SIM905 - every field name of every form and address
 ADDRESSES = [each for each in frontend_urls.urlpatterns if isinstance(each, URLPattern)]
 BROKEN = {"NUL": "a\x00b", "bytes that are not UTF-8": "\xff", "half a surrogate pair": "\ud800"}
@@ -49,7 +50,10 @@ def _crashes(client: Client, site: world.World, value: str) -> Iterator[str]:
     everything = "&".join(f"{name}={_encoded(value)}" for name in NAMES)
     for address in ADDRESSES:
         path = site.address(address)
-        sent = [everything, *(f"action={action}&statement={_encoded(value)}" for action in ("rename", "split"))]
+        sent = [
+            everything,
+            *(f"action={action}&statement={_encoded(value)}" for action in ("rename", "split", "preview")),
+        ]
         sent += [f"name={_encoded(value)}", f"reason={_encoded(value)}", f"violations=%5B%5D&comment={_encoded(value)}"]
         for query, body in [(everything, None), *(("", each) for each in sent)]:
             client.force_login(site.admin)

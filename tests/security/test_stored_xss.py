@@ -22,7 +22,7 @@ PAYLOAD = (
     f"[{MARK}](javascript:{MARK}()) -->]]>\u202e\u200b=1+1"
 )
 SHORT = f"\"'><img src={MARK} onerror={MARK}() hx-get=/{MARK}>\u202e"
-BIDI_PAGES = {"output", "work", "constraint", "outputs", "run"}
+BIDI_PAGES = {"output", "work", "constraint", "outputs", "run", "constraint-check", "check-disagreements"}
 # Pages that show no stored text of a campaign, or answer with a file or JSON.
 SILENT = {"sign-in", "invitation", "demo", "campaign-new", "dataset-file", "run-events"}
 
@@ -94,6 +94,9 @@ def test_hostile_text_is_text_on_every_page(client: Client, site: world.World) -
     shown |= {
         "constraint-sets",
         "constraint-set",
+        "constraint-check",
+        "checks",
+        "check-disagreements",
         "dataset",
         "run",
         "checkpoints",

@@ -15,10 +15,12 @@ from annotate.campaigns import actions as campaigns
 from annotate.campaigns.models import Campaign, CampaignInvitation
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
+from annotate.constraints import check_actions
 from annotate.constraints.models import Constraint, ConstraintSet
 from annotate.intake.models import ImportBatch, Output, RefusedLine
 from annotate.queue import actions as queue
 from annotate.queue.models import Lease
+from annotate.verification import verdicts
 from tests import factories
 from tests.training_bridge.runs import rows
 from training_bridge.exports.models import DatasetVersion
@@ -85,6 +87,7 @@ def build(folder: Path, slug: str, *, text: str, name: str = "", admin: User | N
     constraints.rename(constraint=first, statement=text[:500], by=admin, now=NOW)
     constraints.accept(constraint=first, by=admin, now=NOW)
     approved = constraints.approve(campaign=campaign, by=admin, now=NOW)
+    _check(first, admin, text)
     dataset = rows.dataset(campaign, admin)
     said = {"id": 1, "statement": text, "tag": name, "tag_slug": name, "kind": name, "rows": 1, "violations": 1}
     facts = {"constraint_set": {"revision": 1, "constraints": [said]}, "files": {"train.jsonl": {"sha256": "0" * 64}}}
@@ -155,6 +158,16 @@ def build(folder: Path, slug: str, *, text: str, name: str = "", admin: User | N
     return made
 
 
+def _check(constraint: Constraint, by: User, text: str) -> None:
+    """A check in shadow that disagrees with people about the first output; its text has a comment."""
+    comment = "".join(f"# {line}\n" for line in text.splitlines())
+    lets_pass = f"{comment}check: length\nmost: 100000\n"
+    life = check_actions.save(constraint=constraint, text=lets_pass, by=by, now=NOW)
+    check_actions.step(life=life, to="shadow", by=by, now=NOW, asked=verdicts.by_output)
+    check_actions.run(check_id=life.pk, now=NOW)
+    check_actions.weigh(check_id=life.pk, now=NOW, asked=verdicts.by_output)
+
+
 def _ids(made: World) -> dict[str, Any]:
     return {
         "slug": made.campaign.slug,
@@ -165,6 +178,7 @@ def _ids(made: World) -> dict[str, Any]:
         "revision": made.constraint_set.revision,
         "version": made.dataset.version,
         "name": "train.jsonl",
+        "form": "json",
         "checkpoint_id": made.checkpoint.pk,
         "run_id": made.run.pk,
         "schedule_id": made.schedule.pk,
