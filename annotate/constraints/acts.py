@@ -29,7 +29,7 @@ SAYS = {
     "split": "splitting off",
     "move": "moving members to",
     "accepted": "accepting",
-    "dismissed": "rejecting",
+    "dismissed": "dismissing",
     "candidate": "reopening",
 }
 """What each act is called before the constraint's statement."""

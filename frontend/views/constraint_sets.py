@@ -152,7 +152,7 @@ def _told(found: constitution_actions.Imported) -> str:
         (found.made, "new"),
         (found.accepted, "accepted that were candidates"),
         (found.known, "here already"),
-        (found.left, "left rejected, as somebody decided here"),
+        (found.left, "left dismissed, as somebody decided here"),
     )
     return f"Imported: {', '.join(f'{count} {words}' for count, words in parts if count)}."
 

@@ -9,8 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.db.models import F, Q, QuerySet, Value
-from django.db.models.functions import Coalesce, Greatest, Least, Substr
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.views.decorators.http import require_http_methods
@@ -18,18 +17,15 @@ from django.views.decorators.http import require_http_methods
 from annotate import clock
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, queries
+from annotate.constraints import actions, merging_queries, queries
 from annotate.constraints.models import Constraint, Member
 from annotate.errors import NotAllowed, RuleError
-from frontend import doors, visible_text
+from frontend import constraint_acts, constraint_members, doors
 from worker.tasks import constraints as constraint_tasks
 
 PAGE = 40
 MEMBERS = 25
-AROUND = 120
-"""Characters of the output shown before and after a quote."""
-LONGEST = 2000
-"""Characters of a quote, critique or correction shown; the output's own page has all."""
+SIMILAR = 3
 
 READERS = (doors.ADMIN, doors.REVIEWER, doors.RESEARCHER)
 DECIDERS = (doors.ADMIN, doors.REVIEWER)
@@ -46,18 +42,6 @@ DECISIONS = {"accept": "accepted", "dismiss": "dismissed", "reopen": "candidate"
 class Row:
     constraint: Constraint
     mix: queries.Mix
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A member as the page shows it: every text cut into pieces, hidden characters named."""
-
-    member: Member
-    before: list[visible_text.Piece]
-    quote: list[visible_text.Piece]
-    after: list[visible_text.Piece]
-    critique: list[visible_text.Piece]
-    correction: list[visible_text.Piece]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -82,7 +66,9 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
         "tag": tag,
         "state": state,
         "latest_set": queries.latest_set(campaign=campaign),
+        "similar_count": merging_queries.proposals(campaign=campaign).count(),
         "can_decide": request.campaign_role in DECIDERS,
+        **constraint_acts.context(request, campaign),
     }
     return doors.render(request, "constraints.html", context, campaign=campaign, tab="constraints")
 
@@ -105,7 +91,8 @@ def constraint(request: doors.Request, campaign: Campaign, constraint_id: int) -
         return _constraint_page(request, campaign, found, error=error)
     if request.htmx:
         row = Row(place, queries.mixes(constraint_ids=[place.pk]).get(place.pk, queries.Mix()))
-        return doors.render(request, "constraints.html#row", {"row": row, "can_decide": True}, campaign=campaign)
+        context = {"row": row, "can_decide": True, "is_beside": True, **constraint_acts.context(request, campaign)}
+        return doors.render(request, "constraints.html#answer", context, campaign=campaign)
     return HttpResponseRedirect(doors.next_or(request, reverse("constraint", args=[campaign.slug, place.pk])))
 
 
@@ -115,6 +102,8 @@ def _decide_on_chosen(request: doors.Request, campaign: Campaign) -> None:
         actions.request_grouping(campaign=campaign, now=clock.now())
         constraint_tasks.regroup.nudge(campaign.pk)
         messages.success(request, "Everything you have not settled is being grouped anew. Reload in some seconds.")
+    elif action == "undo":
+        constraint_acts.undo(request, campaign)
     elif action == "merge":
         _merge_chosen(request, campaign, ids)
     elif action in DECISIONS:
@@ -184,13 +173,13 @@ def _constraint_page(
     request: doors.Request, campaign: Campaign, found: Constraint, *, error: RuleError | None = None
 ) -> HttpResponse:
     key = request.GET.get("from", "")
-    rows = list(_with_context(_members_after(queries.members(constraint=found), key))[: MEMBERS + 1])
+    rows = list(constraint_members.with_context(_members_after(queries.members(constraint=found), key))[: MEMBERS + 1])
     last = rows[MEMBERS - 1] if len(rows) > MEMBERS else None
     others = Constraint.objects.living().filter(campaign=campaign, tag_slug=found.tag_slug).exclude(pk=found.pk)
     context = {
         "constraint": found,
         "mix": queries.mixes(constraint_ids=[found.pk]).get(found.pk, queries.Mix()),
-        "members": [_shown(each) for each in rows[:MEMBERS]],
+        "members": [constraint_members.shown(each) for each in rows[:MEMBERS]],
         "next_url": f"?{urlencode({'from': f'{last.similarity!r},{last.pk}'})}" if last else "",
         "is_first": not key,
         "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
@@ -199,34 +188,11 @@ def _constraint_page(
         "error": error,
         "typed": request.POST,
         "chosen": set(_ids(request, "violation")),
+        "similar": list(merging_queries.of_constraint(constraint=found)[:SIMILAR]),
+        **constraint_acts.context(request, campaign),
     }
     status = 200 if error is None else 422
     return doors.render(request, "constraint.html", context, campaign=campaign, tab="constraints", status=status)
-
-
-def _with_context(members: QuerySet[Member]) -> QuerySet[Member]:
-    """Cut the text around the mark in the database: an output of 10 MB costs what a short one does."""
-    text, start, end = (
-        "violation__judgment__output__text",
-        Coalesce(F("violation__start"), Value(0)),
-        Coalesce(F("violation__end"), Value(0)),
-    )
-    return members.defer("violation__judgment__output__text", "violation__judgment__output__meta").annotate(
-        before=Substr(text, Greatest(start - AROUND, Value(0)) + 1, Least(start, Value(AROUND))),
-        after=Substr(text, end + 1, AROUND),
-    )
-
-
-def _shown(member: Any) -> Shown:
-    violation = member.violation
-    return Shown(
-        member=member,
-        before=visible_text.pieces(member.before),
-        quote=visible_text.pieces(violation.quote[:LONGEST]),
-        after=visible_text.pieces(member.after),
-        critique=visible_text.pieces(violation.critique[:LONGEST]),
-        correction=visible_text.pieces(violation.correction[:LONGEST]),
-    )
 
 
 def _members_after(members: QuerySet[Member], key: str) -> QuerySet[Member]:
