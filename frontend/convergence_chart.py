@@ -53,10 +53,10 @@ def nice(most: float) -> float:
     """Return where an axis ends whose four steps are 1, 2, 2.5 or 5 times a power of ten, or smaller whole numbers.
 
     >>> [nice(each) for each in (3, 17, 130, 1500)]
-    [4, 20, 200, 2000]
+    [4.0, 20.0, 200.0, 2000.0]
     """
     step = max(1.0, most / STEPS)
-    power = 10 ** math.floor(math.log10(step))
+    power: float = 10.0 ** math.floor(math.log10(step))
     factor = next(each for each in (1, 2, 2.5, 5, 10) if each * power >= step and (each * power) % 1 == 0)
     return factor * power * STEPS
 

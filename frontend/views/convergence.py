@@ -27,7 +27,7 @@ KINDS = {"all": "All reviewed outputs", "model": "Model or checkpoint", "batch":
 COMPARED = ("seen", "once", "twice", "chao2", "coverage", "new")
 LEFT_OUT = (
     ("gold", "with known errors: planted or found before"),
-    ("evaluate", "imported to be evaluated: the checkpoints choose them"),
+    ("evaluate", "imported to be evaluated: chosen for a comparison"),
     ("priority", "put before others in the queue"),
     ("programs", "judged by scripts or models only"),
     ("undecided", "of which no person could tell"),
