@@ -31,6 +31,7 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+EQUALS = re.compile(r"[=≈≃~]|\\approx")
 PLAIN = re.compile(r"(?:[1-9]\d{0,2}(?:,\d{3})+|0|[1-9]\d*)(?:\.\d+)?|\.\d+")
 SIGNS = {"−": "-", "–": "-", "×": "*", "·": "*", "⋅": "*", "x": "*", "X": "*", "of": "*", "÷": "/"} | {
     r"\times": "*", r"\cdot": "*", r"\div": "/"
@@ -66,23 +67,12 @@ class Value:
 
 
 def runs(text: str) -> Iterator[list[Token]]:
-    """Yield the runs of tokens that have an equals sign."""
-    run: list[Token] = []
-    depth = 0
-    for match in TOKEN.finditer(text):
-        kind = str(match.lastgroup if match["number"] is None else "number")
-        if kind == "blank":
-            continue
-        depth += (kind == "open") - (kind == "close")
-        if kind == "boundary" or depth < 0:
-            depth = 0
-            if any(each.kind in ("equals", "approx") for each in run):
-                yield _without_edges(run)
-            run = []
-        else:
-            run.append(_token(kind, match, run, text))
-    if any(each.kind in ("equals", "approx") for each in run):
-        yield _without_edges(run)
+    """Yield the runs of tokens that have an equals sign. Lines without one are not looked at."""
+    start = 0
+    for line in text.splitlines(keepends=True):
+        if EQUALS.search(line):
+            yield from _runs(text, start, start + len(line))
+        start += len(line)
 
 
 def value(tokens: Sequence[Token]) -> Value | None:
@@ -150,6 +140,24 @@ def _word(said: str, before: str, run: Sequence[Token], after: str) -> tuple[str
     if before == "number" and len(said) > 1 and said.isalpha() and said not in ("of", "and", "or", "is", "are", "per"):
         return "unit", said
     return ("word" if said[0].isalpha() else "bad"), said
+
+
+def _runs(text: str, start: int, end: int) -> Iterator[list[Token]]:
+    run: list[Token] = []
+    depth = 0
+    for match in TOKEN.finditer(text, start, end):
+        kind = str(match.lastgroup if match["number"] is None else "number")
+        if kind == "blank":
+            continue
+        depth += (kind == "open") - (kind == "close")
+        if kind != "boundary" and depth >= 0:
+            run.append(_token(kind, match, run, text))
+            continue
+        if any(each.kind in ("equals", "approx") for each in run):
+            yield _without_edges(run)
+        run, depth = [], 0
+    if any(each.kind in ("equals", "approx") for each in run):
+        yield _without_edges(run)
 
 
 def _without_edges(run: list[Token]) -> list[Token]:
