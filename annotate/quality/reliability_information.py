@@ -28,7 +28,7 @@ from scipy import linalg, sparse
 from annotate.quality import dawid_skene, mace
 from annotate.quality.reliability_labels import Floats, Labels
 
-RATERS_AT_MOST = 2000
+RATERS_AT_MOST = 500
 LEAST = 1e-9
 
 

@@ -70,8 +70,7 @@ def _shown(request: doors.Request, said: Said, found: reliability.Reliability) -
         "output_count": len(found.units),
         "prevalence": None if found.prevalence is None else _percent(found.prevalence),
         "differing": [
-            {"opinion": each, "dawid_skene": _percent(each.dawid_skene), "mace": _percent(each.mace)}
-            for each in opinions
+            {"opinion": each, "dawid_skene": _likely(each.dawid_skene), "mace": _likely(each.mace)} for each in opinions
         ],
         "differs_more": len(differing) > DIFFERING_SHOWN,
     }
@@ -91,6 +90,12 @@ def _cell(share: reliability.Share | None) -> Cell | None:
         return None
     low, high = (None if end is None else _percent(end) for end in (share.low, share.high))
     return Cell(share=_percent(share.value), low=low, high=high)
+
+
+def _likely(probability: float) -> str:
+    """Return a probability in words that never claim certainty."""
+    percent = _percent(probability)
+    return {0: "under 1 %", 100: "over 99 %"}.get(percent, f"{percent} %")
 
 
 def _percent(share: float) -> int:

@@ -122,6 +122,7 @@ def test_reliability_shows_where_the_model_differs(client: Client, campaign: Cam
     page = client.get(PAGE)
     assert {each["opinion"].output_id for each in page.context["differing"]} == {each.pk for each in outputs[::2]}
     assert "2 of 4" in page.text
+    assert {each["dawid_skene"] for each in page.context["differing"]} == {"under 1 %"}
     assert f'href="/c/helpdesk/outputs/{outputs[0].pk}/"' in page.text
 
 
