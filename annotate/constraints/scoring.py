@@ -174,6 +174,7 @@ def _tallied(campaign_id: int, place: Scoring, constraint_ids: Sequence[int]) ->
     with connection.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS pg_temp.scoring_judged")
         cursor.execute(_JUDGED, arguments)
+        cursor.execute("ANALYZE scoring_judged")
         cursor.execute(
             "SELECT count(*), coalesce(sum(votes + cannot), 0), coalesce(sum(cannot), 0) FROM scoring_judged"
         )
