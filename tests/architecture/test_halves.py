@@ -1,6 +1,7 @@
 """Each half runs in a process in which the other half cannot be imported."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -61,3 +62,12 @@ def test_client_runs_without_django_and_without_torch() -> None:
 def test_the_wall_stands() -> None:
     done = run(forbidden=["json"], modules=["json.decoder"])
     assert "the other half: json" in done.stderr
+
+
+def test_formats_needs_the_standard_library_only_but_for_checks() -> None:
+    """Each third-party package is met in one file; docs and requirements name them."""
+    allowed = {"patterns": "re2", "json_schema": "jsonschema referencing", "language": "py3langid", "written": "yaml"}
+    for path in (places.ROOT / "training_bridge" / "formats").rglob("*.py"):
+        imported = re.findall(r"^\s*(?:from|import) (\w+)", path.read_text(), re.MULTILINE)
+        others = set(imported) - sys.stdlib_module_names - {"training_bridge"}
+        assert others <= set(allowed.get(path.stem, "").split()), path
