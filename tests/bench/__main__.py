@@ -1,6 +1,6 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-scorecard agreement logprobs packing saturation storm]`. The storm kills its database, so it makes one for itself;
-agreement, log-probs, packing and saturation need none.
+scorecard agreement consensus logprobs packing saturation storm]`. The storm kills its database, so it makes one for
+itself; agreement, consensus, log-probs, packing and saturation need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -17,11 +17,13 @@ from pathlib import Path
 from annotate.hosting import postgres
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PUBLIC = [ROOT.parent / "shared" / "data" / f"{name}.jsonl.gz" for name in ("fgrlhf_dev", "wmt_sxs23-ende")]
-ARGUMENTS = {"grouping": [str(path) for path in PUBLIC if path.exists()]}
+PUBLIC = {"grouping": ("fgrlhf_dev", "wmt_sxs23-ende"), "consensus": ("wmt_sxs23-ende", "lspan_d2t")}
+FILES = {name: [ROOT.parent / "shared" / "data" / f"{file}.jsonl.gz" for file in PUBLIC[name]] for name in PUBLIC}
+ARGUMENTS = {name: [str(path) for path in FILES[name] if path.exists()] for name in FILES}
 ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page", "scorecard")
 BY_ITSELF = {
     "agreement": "agreement",
+    "consensus": "consensus",
     "logprobs": "logprobs",
     "packing": "packing",
     "saturation": "saturation",
@@ -37,7 +39,7 @@ def main(names: list[str]) -> None:
     for name in wanted:
         if name in BY_ITSELF:
             _say(name)
-            _run(["-m", f"tests.bench.{BY_ITSELF[name]}"], dict(os.environ))
+            _run(["-m", f"tests.bench.{BY_ITSELF[name]}", *ARGUMENTS.get(name, [])], dict(os.environ))
 
 
 def _on_one_database(names: list[str]) -> None:
