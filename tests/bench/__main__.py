@@ -1,6 +1,6 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-scorecard agreement consensus logprobs packing saturation storm]`. The storm kills its database, so it makes one for
-itself; agreement, consensus, log-probs, packing and saturation need none.
+scorecard agreement checks consensus logprobs packing saturation storm]`. The storm kills its database, so it makes one
+for itself; agreement, checks, consensus, log-probs, packing and saturation need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -23,6 +23,7 @@ ARGUMENTS = {name: [str(path) for path in FILES[name] if path.exists()] for name
 ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page", "scorecard")
 BY_ITSELF = {
     "agreement": "agreement",
+    "checks": "checks",
     "consensus": "consensus",
     "logprobs": "logprobs",
     "packing": "packing",
