@@ -9,15 +9,13 @@ The text is YAML: one check, or a list of several, of which each must pass.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotate.constraints import check_yaml
 from annotate.errors import RuleError
 from training_bridge.formats import rows
-from training_bridge.formats.checks import declared
+from training_bridge.formats.checks import declared, written
 
 LONGEST_TEXT = 20_000
 FINDINGS_KEPT = 50
@@ -86,19 +84,19 @@ def normalised(text: str) -> str:
 def read(text: str) -> list[dict[str, Any]]:
     r"""Return the checks that a text declares, tried once. Raises CheckRefused with a sentence that says what is wrong.
 
-    >>> read("check: max_length\\nwords: 60\\n")
-    [{'check': 'max_length', 'words': 60}]
+    >>> read("check: repeated_ngram\nwords: 4\n")
+    [{'check': 'repeated_ngram', 'words': 4}]
     """
     if not text.strip():
         raise CheckRefused("Write the check.", field="text")
     if len(text) > LONGEST_TEXT or "\x00" in text:
         raise CheckRefused(f"The text has {len(text)} characters; {LONGEST_TEXT} are taken.", field="text")
     try:
-        found = check_yaml.read(text)
-        made(found)
-        json.dumps(found, allow_nan=False)
-    except (ValueError, TypeError) as error:
+        found = written.declarations(text, loads=True)
+    except ValueError as error:
         raise CheckRefused(f"This is no check: {error}.", field="text") from error
+    if not found:
+        raise CheckRefused("This is no check: the list is empty.", field="text")
     return found
 
 
