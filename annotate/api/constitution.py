@@ -46,8 +46,9 @@ class ConstitutionImport(CampaignView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """All of its principles become accepted constraints, or none: a refusal names lines and reasons."""
+        sent: Any = request.data
         found = constitution_actions.import_constitution(
-            campaign=self.campaign, data=request.data["data"], by=self.user, now=clock.now()
+            campaign=self.campaign, data=sent["data"], by=self.user, now=clock.now()
         )
         return Response(ImportedSerializer(found).data)
 

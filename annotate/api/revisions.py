@@ -39,7 +39,7 @@ class MergedSerializer(serializers.Serializer[Any]):
 
 class SplitSerializer(serializers.Serializer[Any]):
     made = EntrySerializer()
-    source = EntrySerializer(help_text="Where most of its members were before.")
+    origin = EntrySerializer(source="source", help_text="Where most of its members were before.")
 
 
 class ResizedSerializer(serializers.Serializer[Any]):
@@ -148,7 +148,7 @@ class Constitution(SetView):
             (200, "text/markdown"): OpenApiTypes.BINARY,
         },
     )
-    def get(self, request: Request, slug: str, revision: int, form: str) -> HttpResponse:  # type: ignore[override]
+    def get(self, request: Request, slug: str, revision: int, form: str) -> HttpResponse:
         """Numbered principles as `json`, `yaml` or `md`: the same bytes every time."""
         data, media_type = constitution_queries.written(constraint_set=self.found, form=form)
         return HttpResponse(data, content_type=media_type)

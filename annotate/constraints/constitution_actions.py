@@ -90,7 +90,9 @@ def _placed(campaign: Campaign, each: Brought, tag: Tag, by: User, now: datetime
     """Return the principle's constraint, and what became of it: a field of Imported."""
     same = Constraint.objects.living().filter(campaign=campaign, tag_slug=each.tag, statement=each.statement)
     order = [Constraint.State.ACCEPTED, Constraint.State.DISMISSED, Constraint.State.CANDIDATE]
-    found = min(same.select_for_update(), key=lambda one: (order.index(one.state), one.pk), default=None)
+    found = min(
+        same.select_for_update(), key=lambda one: (order.index(Constraint.State(one.state)), one.pk), default=None
+    )
     if found is None:
         made = Constraint.objects.create(
             campaign=campaign,

@@ -52,7 +52,7 @@ def found_together(*, campaign: Campaign) -> list[tuple[int, int]]:
 def shared(*, campaign: Campaign, pairs: Sequence[merging.Near]) -> dict[tuple[int, int], merging.Shared]:
     """Return on which outputs the constraints of each pair were found. The counting is the database's."""
     ids = sorted({id_ for each in pairs for id_ in (each.left, each.right)})
-    values = {
+    values: dict[str, int | list[int]] = {
         "ids": ids,
         "lefts": [each.left for each in pairs],
         "rights": [each.right for each in pairs],

@@ -133,7 +133,7 @@ def _sizes_now(constraint_ids: list[int]) -> dict[int, int]:
         return dict(cursor.fetchall())
 
 
-def _shared(statement: str, **values: object) -> dict[tuple[int, int], int]:
+def _shared(statement: str, **values: int | list[int]) -> dict[tuple[int, int], int]:
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return {(before, after): count for before, after, count in cursor.fetchall()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def undo(campaign: Campaign, by: User) -> Act:
     return acts.undo(campaign=campaign, by=by, now=NOW)
 
 
-ACTS = {
+ACTS: dict[str, Callable[..., Any]] = {
     "merge": lambda one, rest, third, by: actions.merge(into=one, others=[rest, third], by=by, now=NOW),
     "rename": lambda one, rest, third, by: actions.rename(constraint=third, statement="better", by=by, now=NOW),
     "split": lambda one, rest, third, by: actions.split(
@@ -191,7 +192,11 @@ def test_a_split_in_an_approved_set_says_where_it_went(campaign: Campaign, ada: 
 def test_the_record_is_only_added_to(campaign: Campaign, ada: User, three: list[Constraint]) -> None:
     ACTS["move"](*three, ada)
     act = Act.objects.get()
-    for change in (lambda: Act.objects.update(verb="x"), lambda: act.members.update(is_pinned=False)):
+    changes: list[Callable[[], Any]] = [
+        lambda: Act.objects.update(verb="x"),
+        lambda: act.members.update(is_pinned=False),
+    ]
+    for change in changes:
         with pytest.raises(DatabaseError, match="only added to"), transaction.atomic():
             change()
 
