@@ -176,6 +176,7 @@ def _ids(made: World) -> dict[str, Any]:
         "token": made.lease.token,
         "constraint_id": made.constraint.pk,
         "revision": made.constraint_set.revision,
+        "form": "json",
         "version": made.dataset.version,
         "name": "train.jsonl",
         "form": "json",
