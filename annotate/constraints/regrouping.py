@@ -8,6 +8,7 @@ Violations on gold are left out: a planted error says nothing of what the models
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,17 +16,19 @@ from datetime import datetime
 from itertools import islice
 
 from django.db import connection
-from django.db.models import QuerySet
-from django.db.models.functions import Left
+from django.db.models import CharField, QuerySet
+from django.db.models.functions import MD5, Cast, Left
 
 from annotate.campaigns.models import Tag
-from annotate.constraints import grouping, statements
+from annotate.constraints import embedding, grouping, statements
 from annotate.constraints.models import Constraint, Member
 from annotate.intake import queries as intake_queries
 from annotate.judgments.models import Violation
 
 WINDOW = 1000
 """How many of a tag's latest left-over violations are looked at again, and how many tell which words are common."""
+PORTION = 20_000
+"""How many violations of a tag are read and placed at a time."""
 
 
 @dataclass(kw_only=True)
@@ -88,20 +91,44 @@ def release_unsettled(ledger: Ledger) -> None:
 
 
 def group_tag(ledger: Ledger, slug: str) -> None:
-    """Place every unplaced current violation of one tag."""
+    """Place every unplaced current violation of one tag, PORTION at a time.
+
+    New groups are looked for in the first portion, which is drawn by a hash of the ids when there are more; the other
+    portions join what then lives, so no more than PORTION texts are in memory whatever the tag holds.
+    """
     current = _current(ledger, slug)
-    unplaced = read_items(current.filter(constraint_member__isnull=True))
-    left_over = _left_over(ledger, slug)
-    found = grouping.group(
-        items=[*unplaced, *left_over],
-        anchors=_anchors(ledger, slug),
-        background=[item.text for item in read_items(current, latest=WINDOW)],
-        least=grouping.smallest(current.count()),
-        most=grouping.MOST_GROUPS - sum(not each.is_residual for each in _living(ledger, slug)),
-    )
+    waiting = current.filter(constraint_member__isnull=True)
+    count = waiting.count()
+    first = read_items(waiting if count <= PORTION else waiting.filter(pk__in=_drawn(waiting)))
+    least = max(grouping.smallest(0), math.ceil(grouping.smallest(current.count()) * len(first) / max(1, count)))
+    most = grouping.MOST_GROUPS - sum(not each.is_residual for each in _living(ledger, slug))
     tag = latest_tag(campaign_id=ledger.campaign_id, slug=slug)
+    _group_items(ledger, tag, first, _left_over(ledger, slug), least=least, most=most)
+    while count > PORTION and (ids := list(waiting.order_by("pk").values_list("pk", flat=True)[:PORTION])):
+        _group_items(ledger, tag, read_items(waiting.filter(pk__in=ids)), [], least=1, most=0)
+    _name_residual(ledger, tag)
+
+
+def _drawn(waiting: QuerySet[Violation]) -> list[int]:
+    hashed = waiting.annotate(drawn=MD5(Cast("pk", CharField()))).order_by("drawn")
+    return list(hashed.values_list("pk", flat=True)[:PORTION])
+
+
+def _group_items(
+    ledger: Ledger,
+    tag: Tag,
+    unplaced: Sequence[grouping.Item],
+    left_over: Sequence[grouping.Item],
+    *,
+    least: int,
+    most: int,
+) -> None:
+    items = [*unplaced, *left_over]
+    anchors = _anchors(ledger, tag.slug)
+    background = [item.text for item in read_items(_current(ledger, tag.slug), latest=WINDOW)]
+    found = grouping.group(items=items, anchors=anchors, background=background, least=least, most=most)
     places = dict(found.joined)
-    for group, text in _with_texts(found.groups, [*unplaced, *left_over]):
+    for group, text in _with_texts(found.groups, items):
         made = _candidate(ledger, tag, group, text)
         places |= {id_: (made.pk, similarity) for id_, similarity in group.members.items()}
     rest = set(found.rest) & {item.id for item in unplaced}
@@ -109,7 +136,6 @@ def group_tag(ledger: Ledger, slug: str) -> None:
         residual = _residual(ledger, tag)
         places |= dict.fromkeys(rest, (residual.pk, 0.0))
     _place(places, moved=[item.id for item in left_over if item.id in places])
-    _name_residual(ledger, tag)
     ledger.assigned_count += len(unplaced)
 
 
@@ -143,9 +169,9 @@ def read_items(violations: QuerySet[Violation], *, latest: int | None = None) ->
     Only as much of each text is read as is compared: a critique of 10 MB costs what one of 400 characters does.
     """
     rows = violations.order_by("id") if latest is None else violations.order_by("-id")[:latest]
-    longest = grouping.LONGEST
+    longest = embedding.LONGEST
     values = rows.values_list("id", Left("critique", longest), Left("quote", longest), Left("correction", longest))
-    return [grouping.Item(id_, grouping.Text(*parts)) for id_, *parts in values.iterator(chunk_size=5000)]
+    return [grouping.Item(id_, embedding.Text(*parts)) for id_, *parts in values.iterator(chunk_size=5000)]
 
 
 def latest_tag(*, campaign_id: int, slug: str) -> Tag:
@@ -175,14 +201,33 @@ def _left_over(ledger: Ledger, slug: str) -> list[grouping.Item]:
 
 
 def _anchors(ledger: Ledger, slug: str) -> list[grouping.Anchor]:
-    """Return the medoids of the tag's constraints, each standing for the living one that it or its survivor is."""
+    """Return what tells the tag's constraints: the medoid and the nearest members that no person put there, each
+    list standing for the living constraint that theirs is or was merged into."""
     keys = {
-        each.medoid_id: survivor.pk
+        each.pk: survivor.pk
         for each in ledger.of_tag(slug)
         if each.medoid_id is not None and not each.is_residual and (survivor := ledger.living(each.pk)) is not None
     }
-    items = read_items(Violation.objects.filter(pk__in=keys))
-    return [grouping.Anchor(key=keys[item.id], text=item.text) for item in items]
+    longest = embedding.LONGEST
+    with connection.cursor() as cursor:
+        cursor.execute(_EXEMPLARS, {"ids": sorted(keys), "most": grouping.EXEMPLARS, "longest": longest})
+        texts: dict[int, list[embedding.Text]] = {}
+        for constraint_id, *parts in cursor.fetchall():
+            texts.setdefault(constraint_id, []).append(embedding.Text(*parts))
+    return [grouping.Anchor(key=keys[pk], texts=told) for pk, told in texts.items()]
+
+
+_EXEMPLARS = """
+SELECT c.id, left(v.critique, %(longest)s), left(v.quote, %(longest)s), left(v.correction, %(longest)s)
+FROM constraints_constraint c
+CROSS JOIN LATERAL (
+    SELECT c.medoid_id AS id
+    UNION
+    (SELECT m.violation_id FROM constraints_member m WHERE m.constraint_id = c.id AND NOT m.is_pinned
+     ORDER BY m.similarity DESC, m.id LIMIT %(most)s)) told
+JOIN judgments_violation v ON v.id = told.id
+WHERE c.id = ANY(%(ids)s) ORDER BY c.id, v.id
+"""
 
 
 def _living(ledger: Ledger, slug: str) -> list[Constraint]:
@@ -197,13 +242,13 @@ def _living(ledger: Ledger, slug: str) -> list[Constraint]:
 
 def _with_texts(
     groups: Sequence[grouping.Group], items: Sequence[grouping.Item]
-) -> Iterator[tuple[grouping.Group, grouping.Text]]:
+) -> Iterator[tuple[grouping.Group, embedding.Text]]:
     texts = {item.id: item.text for item in items}
     for group in groups:
         yield group, texts[group.medoid]
 
 
-def _candidate(ledger: Ledger, tag: Tag, group: grouping.Group, text: grouping.Text) -> Constraint:
+def _candidate(ledger: Ledger, tag: Tag, group: grouping.Group, text: embedding.Text) -> Constraint:
     """Make a candidate for a new group, or give the group to the released candidate most of its members were in."""
     statement = statements.draft(tag=tag.name, description=tag.description, text=text)
     kept = _released_for(ledger, group)

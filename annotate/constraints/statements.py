@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from annotate.constraints import grouping
+from annotate.constraints import embedding
 
 LONGEST = 160
 """Characters of a drafted statement; a person may write up to the column's 500."""
 
 
-def draft(*, tag: str, description: str = "", text: grouping.Text | None = None) -> str:
+def draft(*, tag: str, description: str = "", text: embedding.Text | None = None) -> str:
     """Name the prohibition of a group after its most typical violation.
 
     `Invented fact: says a date the source does not give` from a critique; without one from the correction or the
     quote; without any text the tag's own description, or its name alone.
     """
-    if text is None or not any(grouping.fold(text)):
+    if text is None or not any(embedding.fold(text)):
         return whole_tag(tag=tag, description=description)
     return _joined(tag, _told(text))
 
@@ -32,8 +32,8 @@ def other(*, tag: str) -> str:
     return _joined(tag, "other cases")
 
 
-def _told(text: grouping.Text) -> str:
-    if grouping.fold(text).critique:
+def _told(text: embedding.Text) -> str:
+    if embedding.fold(text).critique:
         return _clause(text.critique)
     if text.correction.strip():
         return f"where it should read “{_excerpt(text.correction)}”"

@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from annotate.constraints import grouping
-from annotate.constraints.grouping import Item, Text
+from annotate.constraints.embedding import Text
+from annotate.constraints.grouping import Item
 
 WORDS = [
     a + b + c for a in ("ba", "ke", "li", "mo", "nu", "ra") for b in "dfgklmnprst" for c in ("an", "er", "in", "os")
