@@ -212,7 +212,8 @@ FROM scoring_judged AS s LEFT JOIN (
         FROM constraints_member AS m
         JOIN judgments_violation AS v ON v.id = m.violation_id
         JOIN {_CURRENT} ON j.id = v.judgment_id
-        WHERE m.constraint_id = ANY(%(constraints)s) AND j.is_current AND j.verdict <> 'cannot_tell'
+        WHERE m.constraint_id = ANY(%(constraints)s) AND j.campaign_id = %(campaign)s AND j.is_current
+          AND j.verdict <> 'cannot_tell'
         GROUP BY 1, 2
     ) AS each GROUP BY 1
 ) AS h USING (output_id)

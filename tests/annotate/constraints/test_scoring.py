@@ -104,11 +104,10 @@ def test_measure_counts_votes_and_consensus(campaign: Campaign, people: list[Use
 
 def test_one_person_with_two_violations_has_one_vote(campaign: Campaign, people: list[User]) -> None:
     found = constraint(campaign)
-    [output] = outputs(campaign, 1)
-    judged([(output, {"ada": [found, found]})], people)
-    assert measure(campaign)[found.pk]["tagging"]["seen"] == 1
-    assert measure(campaign)[found.pk]["rate"]["count"] == 1
-    assert Scoring.objects.get().output_count == 1
+    judged([(output, {"ada": [found, found]}) for output in outputs(campaign, 20)], people)
+    card = measure(campaign)[found.pk]
+    assert (card["tagging"]["seen"], card["tagging"]["decisive"]["value"]) == (20, 0.0)
+    assert card["rate"]["value"] == 0.0, "a tie is no majority"
 
 
 def test_left_out_are_gold_programs_replaced_judgments_and_who_cannot_tell(
