@@ -70,7 +70,7 @@ def test_the_tables_say_what_the_rows_say() -> None:
 def test_defaults_are_told_of_fresh_seeds_alone() -> None:
     label_ = plans.default_cell("words", 6, WAY).label
     every = (*plans.SEEDS, *plans.FRESH_SEEDS)
-    events = {"probe": [], "kept": None}
+    events: dict[str, object] = {"probe": [], "kept": None}
     rows = [result("base", seed, clean=0.5, greedy=1.0) for seed in every]
     rows += [result(label_, seed, clean=0.4 if seed <= 5 else 0.6, greedy=1.0) | {"events": events} for seed in every]
     told = report.tables(results(*rows), "words").partition("words: defaults")[2]

@@ -179,7 +179,6 @@ def _ids(made: World) -> dict[str, Any]:
         "form": "json",
         "version": made.dataset.version,
         "name": "train.jsonl",
-        "form": "json",
         "checkpoint_id": made.checkpoint.pk,
         "run_id": made.run.pk,
         "schedule_id": made.schedule.pk,
