@@ -48,7 +48,7 @@ class ConstitutionImport(CampaignView):
         """All of its principles become accepted constraints, or none: a refusal names lines and reasons."""
         sent: Any = request.data
         found = constitution_actions.import_constitution(
-            campaign=self.campaign, data=sent["data"], by=self.user, now=clock.now()
+            campaign=self.campaign, data=sent.get("data", b""), by=self.user, now=clock.now()
         )
         return Response(ImportedSerializer(found).data)
 

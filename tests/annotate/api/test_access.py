@@ -25,7 +25,16 @@ FOR_OTHERS = [address for address in BELOW_CAMPAIGN if address not in FOR_JUDGES
 
 
 def _path(address: URLPattern, slug: str = "helpdesk") -> str:
-    values = {"slug": slug, "batch_id": 1, "version": 1, "run_id": 1, "name": "train.jsonl", "token": UUID(int=1)}
+    values = {
+        "slug": slug,
+        "batch_id": 1,
+        "version": 1,
+        "revision": 1,
+        "form": "json",
+        "run_id": 1,
+        "name": "train.jsonl",
+        "token": UUID(int=1),
+    }
     wanted = re.findall(r"<\w+:(\w+)>", str(address.pattern))
     return reverse(str(address.name), kwargs={name: values[name] for name in wanted})
 

@@ -41,7 +41,7 @@ def test_fgrlhf_dev_from_import_to_both_datasets(settings: Any, tmp_path: Path) 
     constraint_actions.regroup(campaign_id=campaign.pk, now=NOW)
     assert Member.objects.count() == Violation.objects.count() == 2215
     living = list(Constraint.objects.living().filter(campaign=campaign))
-    assert 8 <= len(living) <= 40
+    assert 8 <= len(living) <= 80
     for each in living:
         constraint_actions.accept(constraint=each, by=admin, now=NOW)
     chosen = constraint_actions.approve(campaign=campaign, by=admin, now=NOW)

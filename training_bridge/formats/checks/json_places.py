@@ -10,7 +10,7 @@ from typing import Any
 
 DEEPEST = 50
 # A string that never ends is one too: else every quotation mark after it would be tried again.
-BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
+BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 BLANK = re.compile(r"[ \t\n\r]*")
 FENCE = re.compile(r"\s*```(?:json|JSON)?[ \t]*\n(.*?)\n?```\s*\Z", re.DOTALL)
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from training_bridge.formats.checks import finding
 
-NUMBER = re.compile(r"\d{1,3}(?:,\d{3})++(?:\.\d+)?|\d++(?:\.\d+)?")
+NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d++(?:\.\d+)?")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 Span = tuple[int, int]
 
 WORD = re.compile(r"\S+")
-BLANK = re.compile(r"\n[^\S\n]*+(?:\n[^\S\n]*+)++")
+BLANK = re.compile(r"\n[^\S\n]*+(?:\n[^\S\n]*+)+")
 STOP = re.compile(r"""(?<![.!?…])[.!?…]++["'”’»)\]*_]*+(?=\s|\Z)|[。！？]++[」』”’]*+""")
 ABBREVIATIONS = frozenset(
     re.findall(

@@ -24,8 +24,8 @@ SPELLINGS = (
 )  # fmt: skip
 CALLED = {spelling: each.split()[0] for each in SPELLINGS for spelling in each.split()}
 MEASURE = re.compile(
-    r"([$€£¥])?(?<![\w.,])(\d{1,3}(?:,\d{3})++(?:\.\d+)?|\d++(?:\.\d+)?)"
-    r"(?:[ \u00a0\u202f-]?(%|°[CF]|[^\W\d_]++(?:/[^\W\d_]++)?+))?"
+    r"([$€£¥])?(?<![\w.,])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d++(?:\.\d+)?)"
+    r"(?:[ \u00a0\u202f-]?(%|°[CF]|[^\W\d_]++(?:/[^\W\d_]++)?))?"
 )
 LONGEST = 40
 
