@@ -101,7 +101,7 @@ def test_grouping_anew_gives_the_same_groups_to_the_bit() -> None:
 
 
 def test_regrouping_in_portions_places_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regrouping, "PORTION", 9)
+    monkeypatch.setattr(regrouping, "PORTION", 16)  # four of each at least, however they are drawn
     campaign = factories.campaign()
     reject(campaign, COMPLAINTS[0], 12)
     reject(campaign, COMPLAINTS[1], 12)
