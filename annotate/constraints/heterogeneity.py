@@ -69,15 +69,6 @@ def test(counts: Sequence[tuple[int, int]]) -> Test | None:
     )
 
 
-def adjust(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for testing all of them at once, in the given order (Benjamini and Hochberg 1995).
-
-    >>> [round(p, 4) for p in adjust([0.01, 0.04, 0.03, 0.20])]
-    [0.04, 0.0533, 0.0533, 0.2]
-    """
-    return [float(p) for p in stats.false_discovery_control(p_values)] if p_values else []
-
-
 def _expected(table: Any) -> Any:
     return table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True) / table.sum()
 

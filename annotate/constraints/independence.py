@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from annotate.quality import gold
+from annotate.quality import false_discovery, gold
 
 SUPPORT = 20
 TOGETHER = 5
@@ -107,7 +107,7 @@ def partners(together: Together, *, constraints: int, at_most: int = 5) -> dict[
     kept = (counts >= TOGETHER) & (singles >= SUPPORT).all(axis=1)
     pairs, counts, singles = pairs[kept], counts[kept], singles[kept]
     p = tails(counts, singles[:, 0], singles[:, 1], together.outputs)
-    adjusted = _adjusted(p, constraints * (constraints - 1) // 2)
+    adjusted = false_discovery.adjust(p, tests=constraints * (constraints - 1) // 2)
     order = np.argsort(-phi(counts, singles[:, 0], singles[:, 1], together.outputs), kind="stable")
     found: dict[int, list[Partner]] = {}
     for at in order:
@@ -156,16 +156,6 @@ def _log_chance(k: Any, a: Any, b: Any, outputs: int) -> Any:
 
 def _log_ways(of: Any, chosen: Any) -> Any:
     return special.gammaln(of + 1) - special.gammaln(chosen + 1) - special.gammaln(of - chosen + 1)
-
-
-def _adjusted(p: Any, tests: int) -> Any:
-    """Adjust as if `tests` had been made, the others with p = 1."""
-    order = np.argsort(p, kind="stable")
-    ranked = p[order] * max(tests, len(p)) / np.arange(1, len(p) + 1)
-    least = np.minimum.accumulate(ranked[::-1])[::-1]
-    adjusted = np.empty_like(p)
-    adjusted[order] = np.minimum(least, 1.0)
-    return adjusted
 
 
 def _partner(other: int, both: int, n_this: int, n_other: int, outputs: int, adjusted: float) -> Partner:

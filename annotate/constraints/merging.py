@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import heapq
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+
+from annotate.constraints import independence
 
 ALIKE = 0.45
 """A pair is proposed whose medoids or statements have at least this cosine,"""
@@ -87,9 +88,7 @@ def phi(shared: Shared) -> float:
     Source: Pearson's r of two binary columns, (n11 n00 - n10 n01) / sqrt(n1. n0. n.1 n.0). Both on 3 outputs, left on
     4, right on 5 of 20: (3 * 14 - 1 * 2) / sqrt(4 * 16 * 5 * 15) = 40 / 69.28 = 0.577.
     """
-    n, both, left, right = shared.judged, shared.both, shared.left, shared.right
-    spread = left * (n - left) * right * (n - right)
-    return (n * both - left * right) / math.sqrt(spread) if spread > 0 else 0.0
+    return float(independence.phi(shared.both, shared.left, shared.right, shared.judged))
 
 
 def likeness(pair: Near, shared: Shared) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from annotate.constraints import heterogeneity, independence, scorecard
+from annotate.quality import false_discovery
 
 YES, NO, CANNOT = "yes", "no", "cannot"
 
@@ -194,7 +195,7 @@ def _violated(patterns: scorecard.Patterns) -> int:
 
 def _adjusted(cards: Mapping[int, scorecard.Card]) -> dict[int, scorecard.Card]:
     tests = [test for card in cards.values() for test in _tests(card)]
-    adjusted = dict(zip(map(id, tests), heterogeneity.adjust([test.p for test in tests]), strict=True))
+    adjusted = dict(zip(map(id, tests), false_discovery.adjust([test.p for test in tests]).tolist(), strict=True))
 
     def given(test: heterogeneity.Test | None) -> heterogeneity.Test | None:
         return None if test is None else replace(test, adjusted=adjusted[id(test)])

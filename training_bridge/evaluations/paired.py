@@ -7,7 +7,7 @@ would fall on either side like a fair coin: the exact McNemar test (McNemar 1947
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 FIXED, IMPROVED, PERSISTENT, REGRESSED, NEW, ABSENT = (
@@ -101,23 +101,3 @@ def shown(p: float) -> str:
     ('< 0.001', '0.039', '1.000')
     """
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def adjust(p_values: Sequence[float]) -> list[float]:
-    """Return the p-values adjusted for testing many at once, in the given order (Benjamini and Hochberg 1995).
-
-    Sorted p_(1) <= ... <= p_(m): the i-th becomes the least m p_(j) / j over j >= i. Of those at or under q, a share
-    of at most q is expected to be chance.
-
-    For 0.01, 0.04, 0.03, 0.20 the candidates, sorted, are 0.04, 0.06, 0.0533.., 0.20; from the right, the least so far:
-
-    >>> [round(p, 4) for p in adjust([0.01, 0.04, 0.03, 0.20])]
-    [0.04, 0.0533, 0.0533, 0.2]
-    """
-    adjusted = [1.0] * len(p_values)
-    least = 1.0
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place], reverse=True)
-    for rank, place in zip(range(len(p_values), 0, -1), order, strict=True):
-        least = min(least, p_values[place] * len(p_values) / rank)
-        adjusted[place] = least
-    return adjusted

@@ -17,7 +17,7 @@ from annotate.accounts.models import User
 from annotate.constraints.models import Constraint, ConstraintSet, Member
 from annotate.intake.models import ImportBatch, Output
 from annotate.judgments.models import Judgment, Violation
-from annotate.quality import judges
+from annotate.quality import false_discovery, judges
 from training_bridge.evaluations import paired
 from training_bridge.runs.models import Checkpoint, SampleBatch
 
@@ -134,7 +134,7 @@ def _lines(
         for entry in entries
     ]
     counts = [paired.count(each) for each in flags]
-    adjusted = paired.adjust([each.p_value for each in counts])
+    adjusted = false_discovery.adjust([each.p_value for each in counts]).tolist()
     chosen = [_chosen(pairs, each) for each in flags]
     texts = Output.objects.select_related("prompt").in_bulk(
         {output for each in chosen for _, old, new in each for output in (old, new)}

@@ -116,6 +116,19 @@ def test_run_of_a_check_that_is_no_longer_here_makes_it_a_draft_and_says_why(mon
     assert AuditEntry.objects.get(verb="check draft").actor is None
 
 
+def test_run_of_a_function_that_fails_makes_the_check_a_draft_and_says_why(monkeypatch: Any) -> None:
+    def fails(prompt: str, output: str) -> list[Any]:
+        raise KeyError("tone")
+
+    name = "tests.annotate.constraints.checks.fails"
+    monkeypatch.setattr(name, fails, raising=False)
+    monkeypatch.setenv("NEGATIVA_CHECKS", name)
+    life = checks.step(checks.saved(checks.world(), f"check: python\nfunction: {name}"), checking.SHADOW)
+    checks.run(life)
+    assert (life.state, life.problem) == ("draft", f"{name} failed with KeyError: 'tone'")
+    assert not CheckResult.objects.exists()
+
+
 def test_weigh_counts_hits_alarms_misses_and_what_is_clear() -> None:
     life = checks.shadow(checks.world(hits=4, alarms=3, misses=2, clear=1))
     assert counted(life) == (4, 3, 2, 1)

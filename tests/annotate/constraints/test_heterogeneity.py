@@ -60,7 +60,3 @@ def test_chance_is_taken_for_more_no_oftener_than_said(rate: float, outputs: int
     p_values = [found.p for table in tables if (found := heterogeneity.test(table)) is not None]
     assert len(p_values) > 200
     assert np.mean([p <= 0.05 for p in p_values]) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(p_values))
-
-
-def test_adjust_nothing() -> None:
-    assert heterogeneity.adjust([]) == []

@@ -39,16 +39,6 @@ def test_mcnemar_is_the_sum_over_outcomes_as_unlikely(fixed: int, new: int) -> N
     assert paired.mcnemar(fixed=fixed, new=new) == pytest.approx(float(wanted), rel=1e-12)
 
 
-@given(st.lists(st.floats(0, 1), max_size=30))
-def test_adjust_follows_the_step_up_definition(p_values: list[float]) -> None:
-    adjusted = paired.adjust(p_values)
-    ranked = sorted(p_values)
-    for p, found in zip(p_values, adjusted, strict=True):
-        wanted = min((value * len(ranked) / rank for rank, value in enumerate(ranked, 1) if value >= p), default=1.0)
-        assert found == pytest.approx(min(1.0, wanted))
-        assert found >= p - 1e-12
-
-
 @pytest.mark.parametrize(
     ("fixed", "persistent", "new", "verdict"),
     [

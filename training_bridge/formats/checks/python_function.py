@@ -40,7 +40,12 @@ class PythonFunction:
         return _loaded(self.function)
 
     def findings(self, *, prompt: str, output: str) -> list[finding.Finding]:
-        return self.load()(prompt=prompt, output=output)
+        """Raises ValueError where the function fails: it is the deployment's, and whatever it raises is its own."""
+        called = self.load()
+        try:
+            return list(called(prompt=prompt, output=output))
+        except Exception as error:
+            raise ValueError(f"{self.function} failed with {type(error).__name__}: {error}") from error
 
 
 def allowed() -> frozenset[str]:

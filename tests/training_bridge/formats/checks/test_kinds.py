@@ -211,6 +211,17 @@ def test_python_runs_what_the_environment_allows(monkeypatch: pytest.MonkeyPatch
             declared.read([values], loads=True)
 
 
+def unready(*, prompt: str, output: str) -> list[finding.Finding]:
+    raise KeyError(output)
+
+
+def test_python_function_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{__name__}.unready"
+    monkeypatch.setenv(python_function.ALLOWED, name)
+    with pytest.raises(ValueError, match=r"unready failed with KeyError: 'yes'"):
+        found({"check": "python", "function": name}, "yes")
+
+
 def test_text_of_takes_messages_with_parts() -> None:
     parts = [{"type": "text", "text": "one"}, {"type": "image"}, {"type": "text", "text": "two"}]
     messages: list[dict[str, Any]] = [{"role": "user", "content": parts}, {"role": "assistant", "content": None}]
