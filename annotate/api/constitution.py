@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from annotate import clock
 from annotate.api.campaign_view import CampaignView
-from annotate.constraints import constitution_actions, constitution_reading
+from annotate.constraints.constitution import actions as constitution_actions
+from annotate.constraints.constitution import reading as constitution_reading
 
 
 class File(parsers.BaseParser):

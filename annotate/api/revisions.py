@@ -14,7 +14,10 @@ from rest_framework.response import Response
 
 from annotate.api.campaign_view import CampaignView
 from annotate.api.pagination import ByKey, page_of
-from annotate.constraints import constitution_queries, models, queries, revisions, revisions_queries
+from annotate.constraints import models, queries
+from annotate.constraints.constitution import queries as constitution_queries
+from annotate.constraints.revisions import changes as revisions
+from annotate.constraints.revisions import queries as revisions_queries
 
 READ: dict[str, str | None] = {"GET": "datasets:read"}
 

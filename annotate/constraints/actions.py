@@ -16,8 +16,11 @@ from django.db.models import Max
 from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import acts, grouping, queries, regrouping, revisions_queries, statements
+from annotate.constraints import acts, queries
+from annotate.constraints.grouping import clustering as grouping
+from annotate.constraints.grouping import regrouping, statements
 from annotate.constraints.models import Constraint, ConstraintSet, Grouping, Member, SetEntry
+from annotate.constraints.revisions import queries as revisions_queries
 from annotate.errors import NotFound, RuleError
 from annotate.judgments.models import Judgment, Violation
 

@@ -8,11 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 
-from annotate.constraints import (  # noqa: F401 - the models of this room are found here
-    check_models,
-    convergence_models,
-    scorecard_models,
-)
+import annotate.constraints.checks.models
+import annotate.constraints.convergence.models
+import annotate.constraints.scorecard.models  # noqa: F401 - Django finds a room's models through this file
 
 
 class ConstraintQuerySet(models.QuerySet["Constraint"]):

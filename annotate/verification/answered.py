@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.db import connection
 
-from annotate.constraints import scorecard_tally
+from annotate.constraints.scorecard import tally as scorecard_tally
 from annotate.quality.judges import PEOPLE
 from annotate.verification.models import Answer
 

@@ -14,8 +14,12 @@ from django.views.decorators.http import require_http_methods
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
-from annotate.constraints import check_actions, check_preview, check_queries, checking, precision, queries
-from annotate.constraints.check_models import Check
+from annotate.constraints import queries
+from annotate.constraints.checks import actions as check_actions
+from annotate.constraints.checks import checking, precision
+from annotate.constraints.checks import preview as check_preview
+from annotate.constraints.checks import queries as check_queries
+from annotate.constraints.checks.models import Check
 from annotate.constraints.models import Constraint
 from annotate.errors import RuleError
 from annotate.verification import verdicts

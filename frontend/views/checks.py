@@ -18,8 +18,10 @@ from django.views.decorators.http import require_http_methods
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
-from annotate.constraints import check_actions, check_queries, checking, precision
-from annotate.constraints.check_models import Check, CheckResult
+from annotate.constraints.checks import actions as check_actions
+from annotate.constraints.checks import checking, precision
+from annotate.constraints.checks import queries as check_queries
+from annotate.constraints.checks.models import Check, CheckResult
 from annotate.errors import NotAllowed, RuleError
 from frontend import doors, paging
 from frontend.views import check as check_page

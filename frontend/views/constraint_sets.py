@@ -12,16 +12,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotate import clock
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
-from annotate.constraints import (
-    actions,
-    constitution_actions,
-    constitution_queries,
-    constitution_reading,
-    queries,
-    revisions,
-    revisions_queries,
-)
+from annotate.constraints import actions, queries
+from annotate.constraints.constitution import actions as constitution_actions
+from annotate.constraints.constitution import queries as constitution_queries
+from annotate.constraints.constitution import reading as constitution_reading
 from annotate.constraints.models import Constraint, ConstraintSet
+from annotate.constraints.revisions import changes as revisions
+from annotate.constraints.revisions import queries as revisions_queries
 from annotate.errors import RuleError
 from frontend import doors, paging
 from frontend.views import constraints

@@ -16,7 +16,9 @@ from django.views.decorators.http import require_http_methods
 from annotate import clock
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
-from annotate.constraints import merging_actions, merging_queries, queries
+from annotate.constraints import queries
+from annotate.constraints.merging import actions as merging_actions
+from annotate.constraints.merging import queries as merging_queries
 from annotate.constraints.models import Constraint, Member, MergeProposal
 from annotate.errors import RuleError
 from frontend import constraint_acts, constraint_members, doors

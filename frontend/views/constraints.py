@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods
 from annotate import clock
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, merging_queries, queries
+from annotate.constraints import actions, queries
+from annotate.constraints.merging import queries as merging_queries
 from annotate.constraints.models import Constraint, Member
 from annotate.errors import NotAllowed, RuleError
 from frontend import constraint_acts, constraint_members, doors

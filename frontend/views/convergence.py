@@ -13,9 +13,8 @@ from django.views.decorators.http import require_http_methods
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
-from annotate.constraints import convergence as actions
-from annotate.constraints import convergence_queries as queries
-from annotate.constraints.saturation import Estimate
+from annotate.constraints.convergence import actions, queries
+from annotate.constraints.convergence.saturation import Estimate
 from annotate.errors import NotAllowed, RuleError
 from frontend import convergence_chart, doors
 from frontend.convergence_chart import said

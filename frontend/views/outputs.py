@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
-from annotate.constraints import check_queries
+from annotate.constraints.checks import queries as check_queries
 from annotate.intake import queries
 from annotate.intake.models import ImportBatch, Output, Prompt
 from annotate.judgments.models import Judgment

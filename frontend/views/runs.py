@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotate import clock, errors
 from annotate.campaigns.models import Campaign
-from annotate.constraints import check_queries
+from annotate.constraints.checks import queries as check_queries
 from frontend import doors, paging, run_checks, run_settings, visible_text
 from training_bridge.exports.models import DatasetVersion
 from training_bridge.formats import spec

@@ -13,10 +13,9 @@ from django.urls import path
 from django.views.decorators.http import require_safe
 
 from annotate.campaigns.models import Campaign
-from annotate.constraints import scorecard as measures
-from annotate.constraints import scoring
 from annotate.constraints.models import Constraint
-from annotate.constraints.scorecard_models import Scorecard
+from annotate.constraints.scorecard import measures, scoring
+from annotate.constraints.scorecard.models import Scorecard
 from annotate.quality import judges
 from frontend import doors
 from training_bridge.evaluations import paired

@@ -16,9 +16,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from annotate.constraints import grouping
-from annotate.constraints.embedding import Text
-from annotate.constraints.grouping import Item
+from annotate.constraints.grouping import clustering as grouping
+from annotate.constraints.grouping.clustering import Item
+from annotate.constraints.grouping.embedding import Text
 
 WORDS = [
     a + b + c for a in ("ba", "ke", "li", "mo", "nu", "ra") for b in "dfgklmnprst" for c in ("an", "er", "in", "os")

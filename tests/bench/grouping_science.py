@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import cluster, metrics
 
-from annotate.constraints import embedding, grouping
+from annotate.constraints.grouping import clustering as grouping
+from annotate.constraints.grouping import embedding
 from tests.bench import grouping as bench
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotate.constraints import saturation
-from annotate.constraints.saturation import Estimate, Rule
+from annotate.constraints.convergence import saturation
+from annotate.constraints.convergence.saturation import Estimate, Rule
 
 MOST = 5
 BLOCK = 50

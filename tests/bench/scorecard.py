@@ -43,7 +43,7 @@ def seen(constraints: int, outputs: int) -> Iterator[list[tuple[int, list[bool]]
 
 
 def in_memory(constraints: int, outputs: int) -> None:
-    from annotate.constraints import scorecard_tally
+    from annotate.constraints.scorecard import tally as scorecard_tally
 
     divisions = [scorecard_tally.Division(name=str(at), labels=list("abcd")) for at in range(5)]
     tally = scorecard_tally.Tally(divisions=divisions)
@@ -62,7 +62,7 @@ def stored(constraints: int, outputs: int) -> None:
     django.setup()
     from django.db import connection
 
-    from annotate.constraints import scoring
+    from annotate.constraints.scorecard import scoring
 
     campaign_id = fill(constraints, outputs)
     with measured(f"streaming {outputs * VOTES} judgments alone"), connection.cursor() as cursor:
@@ -116,7 +116,7 @@ def fill(constraints: int, outputs: int) -> int:
 
 
 def pairs(constraints: int, outputs: int) -> None:
-    from annotate.constraints import independence
+    from annotate.constraints.scorecard import independence
 
     together = independence.Together()
     with measured(f"pairs of {constraints} constraints on {outputs} outputs, making the world included"):

@@ -12,8 +12,9 @@ from annotate.accounts.models import User
 from annotate.campaigns import actions as campaigns
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
-from annotate.constraints import check_actions, scoring
+from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.models import Constraint
+from annotate.constraints.scorecard import scoring
 from annotate.intake.models import RefusedLine
 from annotate.queue import actions as queue
 from annotate.queue.models import Lease

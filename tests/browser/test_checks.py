@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from annotate.constraints.check_models import Check, CheckVersion, Ruling
+from annotate.constraints.checks.models import Check, CheckVersion, Ruling
 from tests import factories
-from tests.annotate.constraints import checks
+from tests.annotate.constraints.checks import checks
 from tests.browser.conftest import Open, eventually
 
 pytestmark = pytest.mark.django_db(transaction=True)

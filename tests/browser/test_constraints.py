@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import merging_actions
+from annotate.constraints.merging import actions as merging_actions
 from annotate.constraints.models import Constraint, Member, MergeProposal
 from tests import factories
 from tests.annotate.constraints import rows

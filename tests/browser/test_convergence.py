@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
-from annotate.constraints import convergence
+from annotate.constraints.convergence import actions as convergence
 from annotate.constraints.models import Constraint, Member
 from tests import factories
 from tests.browser.conftest import Open

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from annotate.campaigns.models import Campaign
 from tests import factories
-from tests.annotate.constraints import test_scoring as world
+from tests.annotate.constraints.scorecard import test_scoring as world
 from tests.browser.conftest import Open
 from tests.factories import NOW
 

@@ -9,12 +9,13 @@ from django.test import Client
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
-from annotate.constraints import check_queries, checking
-from annotate.constraints.check_models import Check, CheckResult, CheckVersion, Ruling, TrustRule
+from annotate.constraints.checks import checking
+from annotate.constraints.checks import queries as check_queries
+from annotate.constraints.checks.models import Check, CheckResult, CheckVersion, Ruling, TrustRule
 from annotate.queue import actions as queue
 from annotate.verification import actions as verification
 from tests import factories
-from tests.annotate.constraints import checks
+from tests.annotate.constraints.checks import checks
 from tests.factories import NOW
 from training_bridge.runs.models import Checkpoint
 

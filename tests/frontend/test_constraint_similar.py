@@ -8,7 +8,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import acts, merging_actions
+from annotate.constraints import acts
+from annotate.constraints.merging import actions as merging_actions
 from annotate.constraints.models import Act, Constraint, MergeProposal
 from tests import factories
 from tests.annotate.constraints import rows

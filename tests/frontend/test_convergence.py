@@ -11,8 +11,8 @@ from django.utils.html import escape
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
-from annotate.constraints import convergence
-from annotate.constraints.convergence_models import Convergence, Probe, StopRule
+from annotate.constraints.convergence import actions as convergence
+from annotate.constraints.convergence.models import Convergence, Probe, StopRule
 from annotate.constraints.models import Constraint
 from annotate.judgments.models import Judgment
 from frontend import convergence_chart

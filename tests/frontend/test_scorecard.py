@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints.models import Constraint
-from annotate.constraints.scorecard_models import Scorecard
+from annotate.constraints.scorecard.models import Scorecard
 from tests import factories
-from tests.annotate.constraints import test_scoring as world
+from tests.annotate.constraints.scorecard import test_scoring as world
 from tests.factories import NOW
 
 pytestmark = pytest.mark.django_db

@@ -15,7 +15,7 @@ from annotate.campaigns import actions as campaigns
 from annotate.campaigns.models import Campaign, CampaignInvitation
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
-from annotate.constraints import check_actions
+from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.models import Constraint, ConstraintSet
 from annotate.intake.models import ImportBatch, Output, RefusedLine
 from annotate.queue import actions as queue

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from annotate import clock
-from annotate.constraints import check_actions, check_queries
+from annotate.constraints.checks import actions as check_actions
+from annotate.constraints.checks import queries as check_queries
 from annotate.verification import verdicts
 from worker.task import task
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from annotate import clock
-from annotate.constraints import merging_actions, merging_queries
+from annotate.constraints.merging import actions as merging_actions
+from annotate.constraints.merging import queries as merging_queries
 from worker.task import task
 
 

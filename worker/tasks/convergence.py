@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from annotate import clock
-from annotate.constraints import convergence, convergence_queries
+from annotate.constraints.convergence import actions as convergence
+from annotate.constraints.convergence import queries as convergence_queries
 from worker.task import task
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from annotate import clock
-from annotate.constraints import scoring
+from annotate.constraints.scorecard import scoring
 from annotate.verification import answered
 from worker.task import task
 

@@ -8,8 +8,9 @@ from django.db import DatabaseError, connection, transaction
 
 from annotate.accounts.models import AuditEntry, User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, queries, revisions_queries
+from annotate.constraints import actions, queries
 from annotate.constraints.models import Constraint, ConstraintSet, Member, SetEntry
+from annotate.constraints.revisions import queries as revisions_queries
 from annotate.errors import NotFound
 from annotate.judgments.models import Judgment
 from tests import factories

@@ -1,0 +1,211 @@
+"""What reviewed outputs show, gathered output by output: per slice, how often each constraint was seen. Pure.
+
+Memory grows with the constraints and the slices, never with the outputs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from annotate.constraints.convergence import curve as saturation_curve
+from annotate.constraints.convergence import saturation
+from annotate.constraints.convergence.saturation import Incidence
+
+ALL = "all"
+KINDS = ("model", "batch", "language")
+SLICES_AT_MOST = 100
+"""Slices of a kind that are followed; outputs of further ones are in the whole only."""
+FRESH_AT_MOST = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """One violation: the constraint it is in now, the one it was in before merges, and whose it is."""
+
+    merged: int
+    separate: int
+    annotator: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed:
+    """One output that people have judged, in the order of the first judgments."""
+
+    model: str
+    batch: str
+    language: str
+    marks: Sequence[Mark] = ()
+    decided: int = 1
+    has_other: bool = False
+    is_imported: bool = False
+
+    def value(self, kind: str) -> str:
+        return str(getattr(self, kind))
+
+
+@dataclass(kw_only=True)
+class Sight:
+    """How often each constraint was seen, and at which output (from 0) first."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+    firsts: dict[int, int] = field(default_factory=dict)
+
+    def add(self, seen: frozenset[int], at: int) -> None:
+        self.counts.update(seen)
+        for each in seen - self.firsts.keys():
+            self.firsts[each] = at
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """One slice: before and after merging."""
+
+    units: int = 0
+    merged: Sight = field(default_factory=Sight)
+    separate: Sight = field(default_factory=Sight)
+    latest: deque[frozenset[int]] = field(default_factory=lambda: deque(maxlen=FRESH_AT_MOST))
+
+    def add(self, merged: frozenset[int], separate: frozenset[int]) -> None:
+        self.merged.add(merged, self.units)
+        self.separate.add(separate, self.units)
+        self.latest.append(merged)
+        self.units += 1
+
+    def incidence(self, sight: Sight) -> Incidence:
+        return saturation.tally(sight.counts.values(), units=self.units)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fresh:
+    """Of the latest `outputs`: in how many no constraint was violated that was known before them; and a new one was."""
+
+    outputs: int
+    without_known: int
+    with_new: int
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """A campaign's random stratum, the whole and in slices."""
+
+    slices: dict[tuple[str, str], Tally] = field(default_factory=lambda: {(ALL, ""): Tally()})
+    unsliced: Counter[str] = field(default_factory=Counter)
+    imported: int = 0
+    other: int = 0
+    judgments: int = 0
+
+    def add(self, output: Reviewed) -> None:
+        merged = frozenset(mark.merged for mark in output.marks)
+        separate = frozenset(mark.separate for mark in output.marks)
+        for tally in self._tallies(output):
+            tally.add(merged, separate)
+        self.imported += output.is_imported
+        self.other += output.has_other
+        self.judgments += output.decided
+
+    def _tallies(self, output: Reviewed) -> Iterable[Tally]:
+        yield self.slices[ALL, ""]
+        for kind in KINDS:
+            value = output.value(kind)
+            if not value:
+                continue
+            key = (kind, value)
+            if key not in self.slices and sum(each == kind for each, _ in self.slices) >= SLICES_AT_MOST:
+                self.unsliced[kind] += 1
+                continue
+            yield self.slices.setdefault(key, Tally())
+
+
+def fresh(tally: Tally) -> Fresh:
+    """Return what the latest outputs showed: at most half of all, so that there is a before."""
+    size = min(len(tally.latest), tally.units // 2)
+    start = tally.units - size
+    known = without = new = 0
+    for seen in list(tally.latest)[len(tally.latest) - size :]:
+        known = sum(tally.merged.firsts[each] < start for each in seen)
+        without += known == 0
+        new += known < len(seen)
+    return Fresh(outputs=size, without_known=without, with_new=new)
+
+
+def curve(tally: Tally, sight: Sight) -> list[list[float | None]]:
+    """Return [units, mean, low, high, seen by then] for each point; none was seen by then beyond the last output."""
+    firsts = sorted(sight.firsts.values())
+    points: list[list[float | None]] = []
+    done = 0
+    for each in saturation_curve.curve(tally.incidence(sight)):
+        while done < len(firsts) and firsts[done] < each.units:
+            done += 1
+        seen = done if each.units <= tally.units else None
+        points.append([each.units, round(each.mean, 3), round(each.low, 3), round(each.high, 3), seen])
+    return points
+
+
+def violated(*, marks: Sequence[Mark], decided: int, lineage: Mapping[int, Sequence[int]]) -> frozenset[int]:
+    """Return the constraints that more than half of those who decided marked, those merged into them too.
+
+    `lineage` gives, for a constraint, itself and what it was merged into, on and on.
+    """
+    by_constraint: dict[int, set[int]] = {}
+    for mark in marks:
+        for each in {*lineage.get(mark.separate, [mark.separate]), mark.merged}:
+            by_constraint.setdefault(each, set()).add(mark.annotator)
+    return frozenset(each for each, annotators in by_constraint.items() if 2 * len(annotators) > decided)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One revision on the probe. `is_nested`: nothing that the revision before prohibits is allowed again here, so that
+    survivors can only become fewer; None for the first. `holds`: they did."""
+
+    revision: int
+    constraints: int
+    survivors: int
+    is_nested: bool | None
+    holds: bool | None
+
+
+def contraction(
+    *,
+    revisions: Sequence[tuple[int, frozenset[int]]],
+    outputs: Sequence[frozenset[int]],
+    lineage: Mapping[int, Sequence[int]],
+) -> list[Step]:
+    """Return, revision by revision, how many outputs violate none of its constraints.
+
+    `outputs` holds what each output of the probe violates by people's consensus.
+    """
+    steps: list[Step] = []
+    before: frozenset[int] = frozenset()
+    for revision, prohibited in revisions:
+        survivors = sum(not (each & prohibited) for each in outputs)
+        is_nested = all(set(lineage.get(each, [each])) & prohibited for each in before) if steps else None
+        holds = survivors <= steps[-1].survivors if is_nested else None
+        steps.append(
+            Step(
+                revision=revision,
+                constraints=len(prohibited),
+                survivors=survivors,
+                is_nested=is_nested,
+                holds=holds,
+            )
+        )
+        before = prohibited
+    return steps
+
+
+def lineages(merged_into: Mapping[int, int | None]) -> dict[int, list[int]]:
+    """Return, for each constraint, itself and what it was merged into, to the one that lives.
+
+    >>> lineages({1: 2, 2: 3, 3: None})[1]
+    [1, 2, 3]
+    """
+    found: dict[int, list[int]] = {}
+    for start in merged_into:
+        path = [start]
+        while (after := merged_into.get(path[-1])) is not None and after not in path:
+            path.append(after)
+        found[start] = path
+    return found
