@@ -3,7 +3,8 @@
 Each output draws 1 to 5 of S constraints, evenly or by Zipf's law (the same one twice counts once); a reviewer
 recognises each of them with probability `recall`. Every line is of `--replicates` campaigns of n reviews, each given to
 the very functions the page uses. Then the stop rule: each campaign is looked at every 25 reviews and ends when it is
-met. Seeded; prints the tables as markdown. Needs no database.
+met. Before it, as many reviews ahead as behind: Good and Toulmin's bare sum against the smoothed one that the page
+shows. Seeded; prints the tables as markdown. Needs no database.
 """
 
 from __future__ import annotations
@@ -123,6 +124,48 @@ def table(*, replicates: int, chance: np.random.Generator) -> Iterator[str]:
             yield " | ".join(columns) + " |\n"
 
 
+def near(*, replicates: int, chance: np.random.Generator) -> Iterator[str]:
+    yield "| S | rates | recall | n | ahead | really new | bare: error | holds % | said 0 % | smoothed: error "
+    yield "| holds % | said 0 % |\n|" + "---|" * 12 + "\n"
+    for shape, size, times, t in itertools.product(SHAPES, (100, 1000), (1, 2), (0.75, 1.0)):
+        world, units = World(size=size, shape=shape, recall=0.7), times * size
+        ours, bare = Score(errors=[], held=[]), Score(errors=[], held=[])
+        truths = []
+        for now, truth in _ahead(world, units=units, ahead=int(t * units), replicates=replicates, chance=chance):
+            incidence = saturation.tally(now.tolist(), units=units)
+            new = saturation.expected_new(incidence, reviews=int(t * units))
+            assert new is not None
+            ours.add(new.estimate, truth)
+            bare.add(_bare(incidence, t), truth)
+            truths.append(truth)
+        figures = " | ".join(_steady(each, truths) for each in (bare, ours))
+        yield f"| {size} | {shape} | 0.7 | {units} | {t:g} n | {np.mean(truths):.0f} | {figures} |\n"
+
+
+def _ahead(
+    world: World, *, units: int, ahead: int, replicates: int, chance: np.random.Generator
+) -> Iterator[tuple[np.ndarray, float]]:
+    for _ in range(0, replicates, BLOCK):
+        seen = world.reviewed(replicates=BLOCK, units=units + ahead, chance=chance)
+        now = world.counts(seen[:, seen[1] < units], replicates=BLOCK)
+        both = world.counts(seen, replicates=BLOCK)
+        yield from zip(now, ((both > 0) & (now == 0)).sum(axis=1).astype(float).tolist(), strict=True)
+
+
+def _bare(incidence: saturation.Incidence, t: float) -> Estimate:
+    """Good and Toulmin's sum, with the same interval."""
+    value = max(0.0, -sum((-t) ** j * count for j, count in incidence.frequencies.items()))
+    variance = sum(t ** (2 * j) * count for j, count in incidence.frequencies.items()) + value
+    reach = saturation.Z * float(np.sqrt(variance))
+    return Estimate(value=value, low=max(0.0, value - reach), high=value + reach)
+
+
+def _steady(score: Score, truths: Sequence[float]) -> str:
+    errors = np.array(score.errors)
+    nothing = np.mean((errors + truths == 0) & (np.array(truths) > 0))
+    return f"{np.sqrt(np.mean(errors**2)):.1f} | {100 * np.mean(score.held):.0f} | {100 * nothing:.0f}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class End:
     """Where a rule ended a campaign: after how many reviews, what was missed, how many came after all were seen."""
@@ -192,6 +235,7 @@ def main() -> None:
     given = parser.parse_args()
     tables: tuple[tuple[Callable[..., Iterator[str]], int], ...] = (
         (table, given.replicates),
+        (near, given.replicates),
         (regret, given.replicates // 5),
     )
     for lines, replicates in tables:
