@@ -25,10 +25,12 @@ RULES = (
     "lease_minutes",
     "order",
     "gold_share",
+    "assisted_share",
     "stance",
     "is_sensitive",
 )
 MOST_GOLD = 50
+MOST_ASSISTED = 90  # what is found blind is what checks are measured by
 TAG_FIELDS = ("slug", "name", "kind", "key", "severity_rule", "span_rule", "description", "example")
 
 
@@ -65,6 +67,7 @@ def create(  # noqa: PLR0913 - a campaign is made in one go
     overlap: int = 1,
     order: str = Campaign.Order.DEPTH,
     gold_share: int = 0,
+    assisted_share: int = 0,
     stance: str = Campaign.Stance.AS_WRITTEN,
     is_sensitive: bool = False,
 ) -> Campaign:
@@ -80,6 +83,7 @@ def create(  # noqa: PLR0913 - a campaign is made in one go
         overlap=overlap,
         order=order,
         gold_share=gold_share,
+        assisted_share=assisted_share,
         stance=stance,
         is_sensitive=is_sensitive,
         created_by=by,
@@ -303,6 +307,11 @@ def _check_choices(campaign: Campaign) -> None:
     if not isinstance(campaign.gold_share, int) or not 0 <= campaign.gold_share <= MOST_GOLD:
         raise CampaignRefused(
             f"The share of gold is a whole number from 0 to {MOST_GOLD} of 100 outputs.", field="gold_share"
+        )
+    if not isinstance(campaign.assisted_share, int) or not 0 <= campaign.assisted_share <= MOST_ASSISTED:
+        raise CampaignRefused(
+            f"The share that is judged with suggestions is a whole number from 0 to {MOST_ASSISTED} of 100 outputs.",
+            field="assisted_share",
         )
     if campaign.order not in Campaign.Order.values:
         raise CampaignRefused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -42,6 +44,12 @@ class Campaign(models.Model):
         validators=[MaxValueValidator(50)],
         help_text="How many of 100 outputs handed out are ones whose errors are known. Annotators cannot tell which.",
     )
+    assisted_share = models.PositiveSmallIntegerField(
+        default=0,
+        validators=[MaxValueValidator(90)],
+        help_text="Of how many of 100 outputs annotators are shown what trusted checks found. Others are judged blind.",
+    )
+    draw_seed = models.UUIDField(default=uuid.uuid4, editable=False, help_text="Decides which outputs those are.")
     stance = models.CharField(
         max_length=10,
         choices=Stance,

@@ -31,6 +31,9 @@ class Judgment(models.Model):
     is_current = models.BooleanField(default=True)
     withdrawn_at = models.DateTimeField(null=True, help_text="Taken back by its annotator right after the submit.")
     is_surplus = models.BooleanField(default=False, help_text="Came after its lease had expired; kept, beyond overlap.")
+    is_assisted = models.BooleanField(
+        default=False, db_default=False, help_text="What trusted checks found was shown first. Else it was made blind."
+    )
     verdict = models.CharField(max_length=15, choices=Verdict)
     comment = models.TextField(blank=True)
     prompt_shown = models.CharField(

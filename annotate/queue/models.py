@@ -115,6 +115,9 @@ class Lease(models.Model):
         default=Campaign.Stance.AS_WRITTEN,
         help_text="The campaign's at the time.",
     )
+    suggestions = models.JSONField(
+        null=True, help_text="What trusted checks found, as it was shown; null: judged blind."
+    )
     draft = models.JSONField(null=True)
     draft_version = models.PositiveIntegerField(default=0)
     revision = models.PositiveSmallIntegerField(default=0, help_text="Judgments made under it, withdrawn ones too.")

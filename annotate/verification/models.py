@@ -100,6 +100,9 @@ class Turn(models.Model):
         default=Campaign.Stance.AS_WRITTEN,
         help_text="The campaign's at the time.",
     )
+    suggestions = models.JSONField(
+        null=True, help_text="What a trusted check found, as it was shown; null: asked blind."
+    )
     given_at = models.DateTimeField()
     expires_at = models.DateTimeField()
 
@@ -131,6 +134,9 @@ class Answer(models.Model):
     is_current = models.BooleanField(default=True)
     withdrawn_at = models.DateTimeField(null=True)
     is_surplus = models.BooleanField(default=False, help_text="Came after its turn had expired; kept, beyond overlap.")
+    is_assisted = models.BooleanField(
+        default=False, db_default=False, help_text="What a trusted check found was shown first. Else it was made blind."
+    )
     prompt_shown = models.CharField(
         max_length=10, choices=Campaign.Stance, default=Campaign.Stance.AS_WRITTEN, help_text="The twin of the prompt."
     )

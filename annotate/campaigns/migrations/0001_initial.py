@@ -2,6 +2,7 @@
 
 import django.core.validators
 import django.db.models.deletion
+import uuid
 from django.conf import settings
 from django.db import migrations, models
 
@@ -29,6 +30,8 @@ class Migration(migrations.Migration):
                 ('lease_minutes', models.PositiveSmallIntegerField(default=60, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1440)])),
                 ('order', models.CharField(choices=[('depth', "finish an output's judgments before the next output"), ('breadth', 'give every output a judgment before any gets a second')], default='depth', max_length=10)),
                 ('gold_share', models.PositiveSmallIntegerField(default=0, help_text='How many of 100 outputs handed out are ones whose errors are known. Annotators cannot tell which.', validators=[django.core.validators.MaxValueValidator(50)])),
+                ('assisted_share', models.PositiveSmallIntegerField(default=0, help_text='Of how many of 100 outputs annotators are shown what trusted checks found. Others are judged blind.', validators=[django.core.validators.MaxValueValidator(90)])),
+                ('draw_seed', models.UUIDField(default=uuid.uuid4, editable=False, help_text='Decides which outputs those are.')),
                 ('stance', models.CharField(choices=[('as_written', 'as written'), ('masked', 'masked'), ('flipped', 'flipped')], default='as_written', help_text='How a stance that the user states is shown, in prompts that were imported with such a twin.', max_length=10)),
                 ('is_sensitive', models.BooleanField(default=False, help_text='Texts are blurred until the annotator uncovers them.')),
                 ('created_at', models.DateTimeField()),

@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('is_current', models.BooleanField(default=True)),
                 ('withdrawn_at', models.DateTimeField(help_text='Taken back by its annotator right after the submit.', null=True)),
                 ('is_surplus', models.BooleanField(default=False, help_text='Came after its lease had expired; kept, beyond overlap.')),
+                ('is_assisted', models.BooleanField(db_default=False, default=False, help_text='What trusted checks found was shown first. Else it was made blind.')),
                 ('verdict', models.CharField(choices=[('rejected', 'rejected'), ('nothing_wrong', 'nothing wrong'), ('cannot_tell', 'cannot tell')], max_length=15)),
                 ('comment', models.TextField(blank=True)),
                 ('prompt_shown', models.CharField(choices=[('as_written', 'as written'), ('masked', 'masked'), ('flipped', 'flipped')], default='as_written', help_text='The twin of the prompt.', max_length=10)),

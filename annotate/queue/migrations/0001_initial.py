@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('open', 'open'), ('submitted', 'submitted'), ('skipped', 'skipped'), ('released', 'given back'), ('expired', 'expired')], default='open', max_length=10)),
                 ('skip_reason', models.CharField(blank=True, max_length=200)),
                 ('stance', models.CharField(choices=[('as_written', 'as written'), ('masked', 'masked'), ('flipped', 'flipped')], default='as_written', help_text="The campaign's at the time.", max_length=10)),
+                ('suggestions', models.JSONField(help_text='What trusted checks found, as it was shown; null: judged blind.', null=True)),
                 ('draft', models.JSONField(null=True)),
                 ('draft_version', models.PositiveIntegerField(default=0)),
                 ('revision', models.PositiveSmallIntegerField(default=0, help_text='Judgments made under it, withdrawn ones too.')),
