@@ -33,6 +33,9 @@ class Scoring(models.Model):
     output_count = models.PositiveBigIntegerField(default=0)
     judgment_count = models.PositiveBigIntegerField(default=0)
     cannot_tell_count = models.PositiveBigIntegerField(default=0)
+    assisted_count = models.PositiveBigIntegerField(
+        default=0, help_text="Beside judgment_count, which is of blind ones."
+    )
     seconds = models.FloatField(default=0.0, help_text="How long it took; the next one waits in proportion.")
     measured_at = models.DateTimeField(null=True)
 
