@@ -10,6 +10,7 @@ import psycopg.conninfo
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from annotate.asking import configured
 from annotate.hosting import kept, postgres
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -34,6 +35,9 @@ class Environment(BaseSettings):
     trainer_concurrency: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_CONCURRENCY")
     trainer_processes: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_PROCESSES")
     checks: str = Field(default="", validation_alias="NEGATIVA_CHECKS")
+    models: str = Field(default="", validation_alias="NEGATIVA_MODELS")
+    drafts_by: str = Field(default="", validation_alias="NEGATIVA_DRAFTS_BY")
+    judge_calls: int = Field(default=200, ge=1, validation_alias="NEGATIVA_JUDGE_CALLS")
     upload_max_bytes: int = Field(default=4 * 1024**3, gt=0, validation_alias="NEGATIVA_UPLOAD_MAX_BYTES")
     worker_concurrency: int = Field(default=2, ge=1, validation_alias="NEGATIVA_WORKER_CONCURRENCY")
     broker_visibility_seconds: int = Field(default=60, ge=15, validation_alias="NEGATIVA_BROKER_VISIBILITY_SECONDS")
@@ -45,6 +49,26 @@ def _environment() -> Environment:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
         raise SystemExit(f"The environment is not right: {wrong}") from error
+
+
+def _variable(name: str) -> str:
+    """Return a variable of any name as `Environment` would find it: in the environment, or in `.env`."""
+
+    class Found(BaseSettings):
+        model_config = Environment.model_config
+        value: str = Field(default="", validation_alias=name)
+
+    return Found().value
+
+
+def _models(env: Environment) -> dict[str, configured.Model]:
+    try:
+        found = configured.read(env.models, variable=_variable)
+    except configured.BadModels as error:
+        raise SystemExit(f"The environment is not right: NEGATIVA_MODELS: {error}") from None
+    if env.drafts_by and env.drafts_by not in found:
+        raise SystemExit("The environment is not right: NEGATIVA_DRAFTS_BY: NEGATIVA_MODELS has no model of this name")
+    return found
 
 
 def _listed(text: str) -> list[str]:
@@ -91,6 +115,10 @@ DATABASES = {"default": _database(DATABASE_CONNINFO)}
 CELERY_BROKER_URL = ENV.celery_broker_url
 BROKER_VISIBILITY_SECONDS = ENV.broker_visibility_seconds
 WORKER_CONCURRENCY = ENV.worker_concurrency
+
+MODELS = _models(ENV)
+DRAFTS_BY = ENV.drafts_by
+JUDGE_CALLS = ENV.judge_calls
 
 UPLOADS = HOME / "uploads"
 DATASETS = HOME / "datasets"

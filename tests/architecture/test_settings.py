@@ -72,6 +72,9 @@ def test_own_database_is_used_with_its_options(tmp_path: Path) -> None:
         {"NEGATIVA_UPLOAD_MAX_BYTES": "-1"},
         {"NEGATIVA_WORKER_CONCURRENCY": "0"},
         {"NEGATIVA_BROKER_VISIBILITY_SECONDS": "1"},
+        {"NEGATIVA_JUDGE_CALLS": "0"},
+        {"NEGATIVA_MODELS": "{"},
+        {"NEGATIVA_DRAFTS_BY": "nobody"},
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, given: dict[str, str]) -> None:
@@ -80,3 +83,12 @@ def test_wrong_values_are_named(tmp_path: Path, given: dict[str, str]) -> None:
     [name] = given
     assert f"The environment is not right: {name}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_key_of_a_model_is_found_and_does_not_show(tmp_path: Path) -> None:
+    model = {"base_url": "https://models.example.org/v1", "model": "large", "api_key_env": "HOSTED_KEY"}
+    found = read(tmp_path, NEGATIVA_MODELS=json.dumps({"hosted": model}), HOSTED_KEY="sk-abc")
+    assert "name='hosted'" in found.stdout
+    assert "sk-abc" not in found.stdout + found.stderr
+    lacking = read(tmp_path, NEGATIVA_MODELS=json.dumps({"hosted": model}))
+    assert "NEGATIVA_MODELS: hosted: there is no key where api_key_env says" in lacking.stderr

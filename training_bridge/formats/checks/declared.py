@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from training_bridge.formats.checks import (
     edges,
     finding,
     json_schema,
+    judge,
     keywords,
     language,
     length,
@@ -33,6 +34,7 @@ from training_bridge.formats.checks import (
     unit,
 )
 
+JUDGE = "judge"
 KINDS: dict[str, type[Any]] = {
     "arithmetic": arithmetic.Arithmetic,
     "citation_present": citation_present.CitationPresent,
@@ -73,11 +75,19 @@ class Named:
     check: finding.Check
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """A check that is a question to a model, and what it is called where its findings are counted."""
+
+    name: str
+    judge: judge.Judge
+
+
 def read(declared: Sequence[Any], *, loads: bool = False) -> list[Named]:
     """Make the declared checks. Raises BadCheck with a sentence that says which one is wrong and why.
 
-    A check without a name has its kind's; names are made different by a number. `loads` finds now what a check needs
-    of this process (a Python function), as the process should that will run it.
+    No judge is among them. A check without a name has its kind's; names are made different by a number. `loads` finds
+    now what a check needs of this process (a Python function), as the process should that will run it.
 
     >>> [each.name for each in read([{"check": "length", "most": 9}, {"check": "length", "least": 2}])]
     ['length', 'length 2']
@@ -85,30 +95,61 @@ def read(declared: Sequence[Any], *, loads: bool = False) -> list[Named]:
     Traceback (most recent call last):
     training_bridge.formats.checks.declared.BadCheck: check 1 (length) has no argument 'words'; it has least, most, of
     """
+    return [each for each in _read(declared, loads=loads, models=None) if isinstance(each, Named)]
+
+
+def read_asking(declared: Sequence[Any], *, models: Collection[str], loads: bool = False) -> list[Named | Asking]:
+    """The same with judges, which may ask `models`: those that are configured here.
+
+    >>> [one] = read_asking([{"check": "judge", "model": "local", "question": "Is it rude?"}], models=["local"])
+    >>> one.judge.question
+    'Is it rude?'
+    """
+    return _read(declared, loads=loads, models=models)
+
+
+def _read(declared: Sequence[Any], *, loads: bool, models: Collection[str] | None) -> list[Named | Asking]:
     if len(declared) > MOST:
         raise BadCheck(f"there are {len(declared)} checks; at most {MOST} are taken", number=MOST + 1)
-    found: list[Named] = []
+    found: list[Named | Asking] = []
     for number, values in enumerate(declared, start=1):
         check = _check(values, number=number)
         if loads and hasattr(check, "load"):
             check.load()
-        taken = {each.name for each in found}
-        found.append(Named(name=_name(values, taken=taken, number=number), check=check))
+        name = _name(values, taken={each.name for each in found}, number=number)
+        if isinstance(check, judge.Judge):
+            _check_model(check, models, number=number)
+            found.append(Asking(name=name, judge=check))
+        else:
+            found.append(Named(name=name, check=check))
     return found
 
 
-def plain(named: Named) -> dict[str, Any]:
+def _check_model(check: judge.Judge, models: Collection[str] | None, *, number: int) -> None:
+    place = f"check {number} ({JUDGE})"
+    if models is None:
+        message = (
+            f"{place} asks a model, which may answer otherwise when it is asked again. A run's checks must say the "
+            "same after a restart and in each of its processes, so a judge may check a constraint and is no reward"
+        )
+        raise BadCheck(message, number=number, argument="check")
+    if check.model not in models:
+        there = f"there are {', '.join(sorted(models))}" if models else "there is none: NEGATIVA_MODELS names them"
+        message = f"{place}: model is {finding.quote(repr(check.model))}, which is not configured here; {there}"
+        raise BadCheck(message, number=number, argument="model")
+
+
+def plain(named: Named | Asking) -> dict[str, Any]:
     """The declaration that `read` makes this check of again: its kind and name, and each argument that has been said.
 
     >>> [one] = read([{"check": "length", "most": 9}])
     >>> plain(one)
     {'check': 'length', 'name': 'length', 'most': 9}
     """
-    [kind] = [kind for kind, made in KINDS.items() if isinstance(named.check, made)]
+    check: Any = named.judge if isinstance(named, Asking) else named.check
+    [kind] = [kind for kind, made in {**KINDS, JUDGE: judge.Judge}.items() if isinstance(check, made)]
     said = {
-        each.name: value
-        for each in dataclasses.fields(KINDS[kind])
-        if (value := getattr(named.check, each.name)) != each.default
+        each.name: value for each in dataclasses.fields(check) if (value := getattr(check, each.name)) != each.default
     }
     return {"check": kind, "name": named.name, **said}
 
@@ -135,9 +176,9 @@ def _check(values: Any, *, number: int) -> Any:
         example = json.dumps({"check": "length", "most": 60})
         message = f'check {number} must be an object with the key "check", such as {example}'
         raise BadCheck(message, number=number)
-    kind = KINDS.get(values["check"])
+    kind = judge.Judge if values["check"] == JUDGE else KINDS.get(values["check"])
     if kind is None:
-        message = f"check {number} is {values['check']!r}; it may be {', '.join(sorted(KINDS))}"
+        message = f"check {number} is {values['check']!r}; it may be {', '.join(sorted([*KINDS, JUDGE]))}"
         raise BadCheck(message, number=number, argument="check")
     place = f"check {number} ({values['check']})"
     arguments = {name: value for name, value in values.items() if name not in ("check", "name")}

@@ -13,9 +13,10 @@ Plain data only, read by PyYAML's safe loader with less: `yes`, `no`, dates and 
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any, TypeVar
 
 import yaml
 
@@ -24,6 +25,8 @@ from training_bridge.formats.checks import declared
 LONGEST = 50_000
 DEEPEST = 40
 TAG = "tag:yaml.org,2002:"
+
+Made = TypeVar("Made")
 
 
 class BadYaml(ValueError):
@@ -43,15 +46,15 @@ def read_yaml(text: str, *, loads: bool = False) -> list[declared.Named]:
     Traceback (most recent call last):
     training_bridge.formats.checks.written.BadYaml: line 3: check 1 (length): most is 'many'; expected a whole number
     """
-    return _read(text, loads=loads)[0]
+    return _read(text, functools.partial(declared.read, loads=loads))[0]
 
 
-def declarations(text: str, *, loads: bool = False) -> list[dict[str, Any]]:
-    """The same as plain data, as it was written, once it has been tried. Raises BadYaml."""
-    return _read(text, loads=loads)[1]
+def declarations(text: str, *, models: Collection[str] = (), loads: bool = False) -> list[dict[str, Any]]:
+    """The same and judges that ask `models`, as plain data, as it was written, once tried. Raises BadYaml."""
+    return _read(text, functools.partial(declared.read_asking, models=models, loads=loads))[1]
 
 
-def to_yaml(checks: Sequence[declared.Named]) -> str:
+def to_yaml(checks: Sequence[declared.Named | declared.Asking]) -> str:
     r"""Write checks so that `read_yaml` gives the same ones, with their names.
 
     >>> to_yaml(read_yaml("check: keywords\nwords: [no, '1']\nmost: 0"))
@@ -61,7 +64,7 @@ def to_yaml(checks: Sequence[declared.Named]) -> str:
     return yaml.dump(plain, Dumper=_Writer, sort_keys=False, allow_unicode=True, width=100) if plain else ""
 
 
-def _read(text: str, *, loads: bool) -> tuple[list[declared.Named], list[dict[str, Any]]]:
+def _read(text: str, make: Callable[[list[Any]], Made]) -> tuple[Made, list[dict[str, Any]]]:
     if len(text) > LONGEST:
         raise BadYaml(f"the text has {len(text):,} characters; {LONGEST:,} are taken")
     try:
@@ -76,7 +79,7 @@ def _read(text: str, *, loads: bool) -> tuple[list[declared.Named], list[dict[st
     except yaml.YAMLError as error:
         raise BadYaml(f"this is no YAML: {' '.join(str(error).split())}") from error
     try:
-        return declared.read(values, loads=loads), values
+        return make(values), values
     except declared.BadCheck as error:
         raise BadYaml(str(error), line=_line(items, error)) from error
 
