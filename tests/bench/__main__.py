@@ -1,6 +1,6 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-scorecard agreement checks consensus logprobs packing saturation storm]`. The storm kills its database, so it makes one
-for itself; agreement, checks, consensus, log-probs, packing and saturation need none.
+scorecard agreement checks consensus hostile logprobs packing saturation storm]`. The storm kills its database, so it
+makes one for itself; agreement, checks, consensus, hostile, log-probs, packing and saturation need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -25,6 +25,7 @@ BY_ITSELF = {
     "agreement": "agreement",
     "checks": "checks",
     "consensus": "consensus",
+    "hostile": "hostile",
     "logprobs": "logprobs",
     "packing": "packing",
     "saturation": "saturation",

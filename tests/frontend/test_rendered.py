@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import random
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from frontend import rendered
+from tests import counting
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 ELEMENTS = {
@@ -369,14 +369,6 @@ def _outputs(path: Path, *, at_most: int) -> Iterator[str]:
      "\\", "&", "`a", "![a](b)", "[a](b)", "[a](", "](", "[x](a \"", "> a\nb\n", "|a", "a|b\n-|-\n", "\t- a\n",
      "1. a\n", "|a|b|c|\n|-|-|-|\n|\n|\n|\n|\n"],
 )  # fmt: skip
-def test_render_takes_time_in_proportion(part: str) -> None:
-    """Four times the text takes about four times as long; were it sixteen times, a long text would stop the page."""
-    short, long = (part * (size // len(part)) for size in (4_000, 16_000))
-    spent = [min(_seconds(text) for _ in range(3)) for text in (short, long)]
-    assert spent[1] < 10 * spent[0] + 0.05
-
-
-def _seconds(text: str) -> float:
-    before = time.process_time()
-    rendered.render(text)
-    return time.process_time() - before
+def test_render_works_in_proportion(part: str) -> None:
+    """Four times the text is about four times the work; were it sixteen times, a long text would stop the page."""
+    counting.assert_in_proportion(lambda size: rendered.render(part * (size // len(part))), small=1_000)
