@@ -12,6 +12,8 @@ from collections.abc import Iterable
 PEOPLE = ("person", "external")
 PROGRAMS = ("script", "model")
 KINDS = ("person", "script", "model", "external")
+TOGETHER = {"people": PEOPLE, "programs": PROGRAMS, "all": KINDS}
+"""The choices that pages offer, by name."""
 
 
 def in_order(kinds: Iterable[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
@@ -13,6 +12,7 @@ from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.quality import gold, queries
 from frontend import doors, paging
+from frontend.cells import Cell
 
 ROLES = (doors.ADMIN, doors.REVIEWER)
 ANNOTATORS_SHOWN = 25
@@ -25,16 +25,6 @@ COLUMNS = (
     ("precision", "Marked rightly", "of the characters that were marked, how many belong to a known error"),
     ("f1", "Span F1", "both of these in one number"),
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One measure as a page prints it: percentages, and over how many outputs."""
-
-    share: int
-    low: int
-    high: int
-    outputs: int
 
 
 @require_safe
@@ -62,8 +52,8 @@ def _rows(known: list[int], annotators: Any) -> list[dict[str, Any]]:
     return [{"annotator": each, "score": scores[each.pk], "cells": _cells(scores[each.pk])} for each in people]
 
 
-def _cells(score: gold.Score) -> list[tuple[str, Cell | None]]:
-    return [(label, _cell(getattr(score, name))) for name, label, _ in COLUMNS]
+def _cells(score: gold.Score) -> list[Cell | None]:
+    return [_cell(getattr(score, name)) for name, _, _ in COLUMNS]
 
 
 def _cell(measure: gold.Measure) -> Cell | None:
@@ -71,7 +61,7 @@ def _cell(measure: gold.Measure) -> Cell | None:
     if share is None or interval is None:
         return None
     low, high = interval
-    return Cell(share=round(100 * share), low=round(100 * low), high=round(100 * high), outputs=measure.outputs)
+    return Cell(f"{100 * share:.0f} %", f"{100 * low:.0f}–{100 * high:.0f}, of {measure.outputs}")
 
 
 urls = [path("c/<slug:slug>/quality/", quality, name="quality")]

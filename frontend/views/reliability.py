@@ -2,51 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
 from django.urls import path
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_http_methods
 
 from annotate.accounts.models import User
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign, Tag
 from annotate.errors import NotFound
-from annotate.quality import reliability, reliability_queries
-from annotate.quality.reliability_queries import Said
-from frontend import doors, paging
+from annotate.quality import assessing, assessment_queries, reliability
+from annotate.quality.assessing import Question
+from annotate.quality.models import Assessment
+from frontend import assessments, doors, paging
+from frontend.cells import Cell
 
 ROLES = (doors.ADMIN, doors.REVIEWER)
 ANNOTATORS_SHOWN = 25
-DIFFERING_SHOWN = 20
-JUDGMENTS_AT_MOST = 50_000
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One figure as a page prints it: percentages; no interval where none could be worked out."""
-
-    share: int
-    low: int | None
-    high: int | None
-
-
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @doors.campaign_page(*ROLES)
 def page(request: doors.Request, campaign: Campaign) -> HttpResponse:
     tags = campaign_queries.tags_in_force(campaign=campaign)
     tag = _tag(tags, request.GET.get("tag", ""))
-    with_gold = request.GET.get("gold") == "1"
-    said = reliability_queries.said(
-        campaign=campaign, tag_slug=tag.slug if tag else "", with_gold=with_gold, at_most=JUDGMENTS_AT_MOST
+    question = Question(
+        subject=Assessment.Subject.RELIABILITY,
+        tag_slug=tag.slug if tag else "",
+        with_gold=request.GET.get("gold") == "1",
     )
-    found = reliability.estimate(labels=said.labels)
-    context: dict[str, Any] = {"tags": tags, "tag": tag, "with_gold": with_gold, "is_cut": said.is_cut, "found": found}
-    context |= {"at_most": JUDGMENTS_AT_MOST, "shared_at_least": reliability.SHARED_AT_LEAST}
-    if not found.refusal:
-        context |= _shown(request, said, found)
-    return doors.render(request, "reliability.html", context, campaign=campaign, tab="quality")
+    if request.method == "POST":
+        return assessments.ask(request, campaign, question)
+    context: dict[str, Any] = {"tags": tags, "tag": tag, "with_gold": question.with_gold}
+    context |= {"at_most": assessing.JUDGMENTS_AT_MOST, "shared_at_least": reliability.SHARED_AT_LEAST}
+    context |= assessments.context(campaign=campaign, question=question)
+    if context["is_computed"]:
+        context |= _shown(request, context["assessment"])
+    template = "reliability.html#figures" if request.htmx else "reliability.html"
+    return doors.render(request, template, context, campaign=campaign, tab="quality")
 
 
 def _tag(tags: tuple[Tag, ...], slug: str) -> Tag | None:
@@ -59,37 +53,38 @@ def _tag(tags: tuple[Tag, ...], slug: str) -> Tag | None:
     raise NotFound("The campaign's tag set in force has no such tag.")
 
 
-def _shown(request: doors.Request, said: Said, found: reliability.Reliability) -> dict[str, Any]:
-    annotators = {int(pk): one for pk, one in zip(said.annotator_ids, found.annotators, strict=True)}
-    people = paging.by_id(User.objects.filter(pk__in=list(annotators)), request, size=ANNOTATORS_SHOWN)
-    differing = reliability.differing(found=found, at_most=DIFFERING_SHOWN + 1)
-    opinions = reliability_queries.opinions(said=said, found=found, places=differing[:DIFFERING_SHOWN].tolist())
+def _shown(request: doors.Request, assessment: Assessment) -> dict[str, Any]:
+    found = assessing.reliability_then(assessment.figures)
+    if found.refusal:
+        return {"found": found}
+    people = paging.by_id(assessment_queries.annotators(assessment=assessment), request, size=ANNOTATORS_SHOWN)
+    figures = assessment_queries.of_annotators(assessment=assessment, ids=[each.pk for each in people.items])
     return {
+        "found": found,
         "page": people,
-        "rows": [_row(each, annotators[each.pk]) for each in people.items],
-        "output_count": len(found.units),
+        "rows": [_row(each, figures[each.pk]) for each in people.items],
         "prevalence": None if found.prevalence is None else _percent(found.prevalence),
         "differing": [
-            {"opinion": each, "dawid_skene": _likely(each.dawid_skene), "mace": _likely(each.mace)} for each in opinions
+            {"opinion": each, "dawid_skene": _likely(each.dawid_skene), "mace": _likely(each.mace)}
+            for each in found.differing
         ],
-        "differs_more": len(differing) > DIFFERING_SHOWN,
     }
 
 
 def _row(annotator: User, one: reliability.Annotator) -> dict[str, Any]:
-    figures = (
-        ("Sensitivity", one.sensitivity),
-        ("Specificity", one.specificity),
-        ("Competence", one.competence),
-    )
-    return {"annotator": annotator, "one": one, "cells": [(label, _cell(share)) for label, share in figures]}
+    return {
+        "annotator": annotator,
+        "one": one,
+        "cells": [_cell(share) for share in (one.sensitivity, one.specificity, one.competence)],
+    }
 
 
 def _cell(share: reliability.Share | None) -> Cell | None:
     if share is None:
         return None
-    low, high = (None if end is None else _percent(end) for end in (share.low, share.high))
-    return Cell(share=_percent(share.value), low=low, high=high)
+    if share.low is None or share.high is None:
+        return Cell(f"{_percent(share.value)} %", "no interval")
+    return Cell(f"{_percent(share.value)} %", f"{_percent(share.low)}–{_percent(share.high)}")
 
 
 def _likely(probability: float) -> str:

@@ -66,10 +66,13 @@ def test_quality_shows_what_each_annotator_found(client: Client, campaign: Campa
     factories.judgment(wrong, "cannot_tell", annotator=ben)
     response = client.get(PAGE)
     assert [row["annotator"].username for row in response.context["rows"]] == ["ben", "ada"]
-    cells = {row["annotator"].username: dict(row["cells"]) for row in response.context["rows"]}
-    assert (cells["ada"]["Errors found"].share, cells["ada"]["False alarms"].share) == (100, 0)
-    assert (cells["ada"]["Marked"].share, cells["ada"]["Marked rightly"].share) == (50, 100)
-    assert (cells["ben"]["Errors found"], cells["ben"]["False alarms"].share) == (None, 100)
+    labels = [label for _, label, _ in response.context["columns"]]
+    cells = {
+        row["annotator"].username: dict(zip(labels, row["cells"], strict=True)) for row in response.context["rows"]
+    }
+    assert (cells["ada"]["Errors found"].value, cells["ada"]["False alarms"].value) == ("100 %", "0 %")
+    assert (cells["ada"]["Marked"].value, cells["ada"]["Marked rightly"].value) == ("50 %", "100 %")
+    assert (cells["ben"]["Errors found"], cells["ben"]["False alarms"].value) == (None, "100 %")
     assert "1 cannot tell" in response.text
     assert "Ada &lt;b&gt;" in response.text
     assert "key" not in [row["annotator"].username for row in response.context["rows"]]
