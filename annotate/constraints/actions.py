@@ -1,7 +1,7 @@
 """Every write to constraints and their sets.
 
-`regroup` locks the campaign's grouping row, then its constraints by id. What people do locks the constraints they
-touch, by id. So the two never wait for each other in a circle, and a sweep sees a person's act whole or not at all.
+What people do locks the constraints they touch, by id; so does grouping when it stores a portion (grouping/actions.py).
+So the two never wait for each other in a circle, and a sweep sees a person's act whole or not at all.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection, transaction
-from django.db.models import Max
 
 from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import acts, queries
+from annotate.constraints.grouping import actions as grouping_actions
 from annotate.constraints.grouping import clustering as grouping
-from annotate.constraints.grouping import regrouping, statements
-from annotate.constraints.models import Constraint, ConstraintSet, Grouping, Member, SetEntry
+from annotate.constraints.grouping import reading, statements
+from annotate.constraints.models import Constraint, ConstraintSet, Member, SetEntry
 from annotate.constraints.revisions import queries as revisions_queries
 from annotate.errors import NotFound, RuleError
-from annotate.judgments.models import Judgment, Violation
+from annotate.judgments.models import Violation
 
 LONGEST_STATEMENT = 500
 
@@ -57,35 +57,23 @@ class Regrouped:
     assigned: int = 0
 
 
-@transaction.atomic
-def request_grouping(*, campaign: Campaign, now: datetime) -> None:
+def request_grouping(*, campaign: Campaign, now: datetime, by: User | None = None) -> None:
     """Ask that everything no person has settled is grouped anew, soon."""
-    Grouping.objects.get_or_create(campaign=campaign)
-    Grouping.objects.filter(campaign=campaign).update(requested_at=now)
+    grouping_actions.request(campaign=campaign, by=by, now=now)
 
 
-@transaction.atomic
-def regroup(*, campaign_id: int, now: datetime, wait: bool = True) -> Regrouped:
-    """Give every current violation of the campaign its constraint. Running it twice changes nothing more.
+def regroup(*, campaign_id: int, now: datetime) -> Regrouped:
+    """Give every current violation of the campaign its constraint, here and now. Twice changes nothing more.
 
-    With `wait` False it returns at once when another regrouping of the campaign is under way.
+    Many transactions, see grouping/actions.py; waits for a worker that has one of the tags.
     """
-    Grouping.objects.get_or_create(campaign_id=campaign_id)
-    rows = Grouping.objects.select_for_update(no_key=True, skip_locked=not wait)
-    place = rows.filter(campaign=campaign_id).first()
-    if place is None:
-        return Regrouped()
-    last = Judgment.objects.filter(campaign=campaign_id).aggregate(last=Max("id"))["last"] or 0
-    ledger = regrouping.open_ledger(campaign_id=campaign_id, now=now)
-    regrouping.drop_superseded(ledger)
-    if place.requested_at is not None:
-        regrouping.release_unsettled(ledger)
-    for slug in regrouping.unplaced_slugs(ledger):
-        regrouping.group_tag(ledger, slug)
-    regrouping.close_ledger(ledger)
-    place.requested_at, place.last_judgment_id, place.grouped_at = None, last, now
-    place.save()
-    return Regrouped(new_constraints=ledger.new_count, assigned=ledger.assigned_count)
+    made = assigned = 0
+    for shard_id in grouping_actions.open_regrouping(campaign_id=campaign_id, now=now):
+        has_more = True
+        while has_more:
+            portion = grouping_actions.place_portion(shard_id=shard_id, now=now, wait=True)
+            made, assigned, has_more = made + portion.made, assigned + portion.assigned, portion.has_more
+    return Regrouped(new_constraints=made, assigned=assigned)
 
 
 @transaction.atomic
@@ -135,7 +123,7 @@ def split(
     """Move some members into a new candidate. Without a statement one is drafted from the members."""
     source = _locked(constraint.campaign_id, [constraint.pk])[0]
     chosen = _chosen(source, violation_ids)
-    items = regrouping.read_items(Violation.objects.filter(pk__in=chosen))
+    items = reading.items(Violation.objects.filter(pk__in=chosen))
     medoid = grouping.medoid(items)
     made: Constraint = Constraint.objects.create(
         campaign_id=source.campaign_id,
@@ -312,8 +300,8 @@ def _statement(text: str) -> str:
 
 
 def _drafted(source: Constraint, medoid: int | None) -> str:
-    tag = regrouping.latest_tag(campaign_id=source.campaign_id, slug=source.tag_slug)
-    items = [] if medoid is None else regrouping.read_items(Violation.objects.filter(pk=medoid))
+    tag = reading.latest_tag(campaign_id=source.campaign_id, slug=source.tag_slug)
+    items = [] if medoid is None else reading.items(Violation.objects.filter(pk=medoid))
     return statements.draft(tag=tag.name, description=tag.description, text=items[0].text if items else None)
 
 
@@ -336,7 +324,7 @@ def _after_leaving(source: Constraint, chosen: Sequence[int], now: datetime) -> 
     """When the medoid went away, take another one, so that what is like it no longer comes here."""
     if source.medoid_id in chosen:
         source.medoid_id = grouping.medoid(
-            regrouping.read_items(Violation.objects.filter(constraint_member__constraint=source))
+            reading.items(Violation.objects.filter(constraint_member__constraint=source))
         )
     source.updated_at = now
     source.save(update_fields=["medoid", "updated_at"])

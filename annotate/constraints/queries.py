@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import connection
 from django.db.models import Count, Q, QuerySet, Sum
 
 from annotate.campaigns.models import Campaign
@@ -39,30 +38,6 @@ class TagTotal:
     slug: str
     constraints: int
     violations: int
-
-
-def waiting_campaign_ids() -> list[int]:
-    """Return the campaigns that have something to group: a violation in no constraint, or in one though its judgment
-    was withdrawn; a judgment not yet looked at; or a person who asked."""
-    with connection.cursor() as cursor:
-        cursor.execute(_WAITING, {"margin": MARGIN})
-        return [row[0] for row in cursor.fetchall()]
-
-
-_WAITING = """
-SELECT c.id FROM campaigns_campaign c LEFT JOIN constraints_grouping g ON g.campaign_id = c.id
-WHERE g.requested_at IS NOT NULL
-   OR EXISTS (SELECT 1 FROM judgments_judgment j WHERE j.campaign_id = c.id AND j.id > coalesce(g.last_judgment_id, 0))
-   OR EXISTS (
-        SELECT 1 FROM judgments_judgment j
-        JOIN judgments_violation v ON v.judgment_id = j.id
-        LEFT JOIN constraints_member m ON m.violation_id = v.id
-        WHERE j.campaign_id = c.id AND j.is_current = (m.id IS NULL)
-          AND j.id > coalesce(g.last_judgment_id, 0) - %(margin)s
-          AND NOT EXISTS (SELECT FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id
-                          WHERE o.id = j.output_id AND b.purpose = 'gold'))
-ORDER BY c.id
-"""
 
 
 def constraint(*, campaign: Campaign, constraint_id: int) -> Constraint:

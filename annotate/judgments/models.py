@@ -77,7 +77,7 @@ class Violation(models.Model):
         OMISSION = "omission", "omission"
 
     judgment = models.ForeignKey(Judgment, on_delete=models.CASCADE, related_name="violations")
-    tag = models.ForeignKey("campaigns.Tag", on_delete=models.PROTECT, related_name="violations")
+    tag = models.ForeignKey("campaigns.Tag", on_delete=models.PROTECT, related_name="violations", db_index=False)
     position = models.PositiveSmallIntegerField(default=0)
     scope = models.CharField(max_length=10, choices=Scope)
     severity = models.CharField(max_length=10, choices=Severity, blank=True)
@@ -101,6 +101,7 @@ class Violation(models.Model):
                 ),
             )
         ]
+        indexes = [models.Index(fields=["tag", "id"], name="violation_latest_of_tag")]
         ordering = ["judgment", "position", "id"]
 
     def __str__(self) -> str:

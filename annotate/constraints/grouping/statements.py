@@ -32,6 +32,17 @@ def other(*, tag: str) -> str:
     return _joined(tag, "other cases")
 
 
+def prohibited(statement: str) -> str:
+    """Return what a statement prohibits, without the words that prohibit it, as an annotator would complain of it.
+
+    `Do not state a date that the source does not give.` is `state a date that the source does not give.`
+    """
+    return re.sub(_PROHIBITS, "", _visible(statement), count=1) or statement
+
+
+_PROHIBITS = re.compile(r"^(?:do not|don[’']t|must not|should not|never|avoid)\s+(?=\S)", re.IGNORECASE)
+
+
 def _told(text: embedding.Text) -> str:
     if embedding.fold(text).critique:
         return _clause(text.critique)

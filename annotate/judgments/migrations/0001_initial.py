@@ -53,7 +53,7 @@ class Migration(migrations.Migration):
                 ('correction', models.TextField(blank=True)),
                 ('source', models.JSONField(default=dict, help_text='Keys of an imported annotation that have no field here.')),
                 ('judgment', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='violations', to='judgments.judgment')),
-                ('tag', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='violations', to='campaigns.tag')),
+                ('tag', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='violations', to='campaigns.tag')),
             ],
             options={
                 'ordering': ['judgment', 'position', 'id'],
@@ -74,6 +74,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='judgment',
             constraint=models.UniqueConstraint(condition=models.Q(('is_current', True)), fields=('output', 'annotator'), name='judgment_one_current'),
+        ),
+        migrations.AddIndex(
+            model_name='violation',
+            index=models.Index(fields=['tag', 'id'], name='violation_latest_of_tag'),
         ),
         migrations.AddConstraint(
             model_name='violation',

@@ -8,7 +8,8 @@ from django.db import DatabaseError, connection, transaction
 
 from annotate.accounts.models import AuditEntry, User
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, queries
+from annotate.constraints import actions
+from annotate.constraints.grouping import queries as grouping_queries
 from annotate.constraints.models import Constraint, ConstraintSet, Member, SetEntry
 from annotate.constraints.revisions import queries as revisions_queries
 from annotate.errors import NotFound
@@ -82,14 +83,14 @@ def test_regroup_twice_equals_once(campaign: Campaign) -> None:
     before = snapshot(campaign)
     assert regroup(campaign) == actions.Regrouped()
     assert snapshot(campaign) == before
-    assert queries.waiting_campaign_ids() == []
+    assert grouping_queries.waiting_campaign_ids() == []
 
 
 def test_regroup_lets_new_violations_join(campaign: Campaign) -> None:
     dates, _ = grouped(campaign)
-    assert queries.waiting_campaign_ids() == []
+    assert grouping_queries.waiting_campaign_ids() == []
     later = reject(campaign, "says a date the source does not give: 2001")
-    assert queries.waiting_campaign_ids() == [campaign.pk]
+    assert grouping_queries.waiting_campaign_ids() == [campaign.pk]
     assert regroup(campaign).new_constraints == 0
     assert place(later[0]) == dates
     assert place(later[0]).member_count == 7
@@ -115,7 +116,7 @@ def test_regroup_drops_superseded_judgments(campaign: Campaign) -> None:
     old.is_current = False
     old.save()
     factories.judgment(old.output, "nothing_wrong", annotator=old.annotator, revision=2)
-    assert queries.waiting_campaign_ids() == [campaign.pk]
+    assert grouping_queries.waiting_campaign_ids() == [campaign.pk]
     regroup(campaign)
     assert not Member.objects.filter(violation=ids[0]).exists()
     assert place(ids[1]).member_count == 5
@@ -133,12 +134,12 @@ def test_request_grouping_starts_anew_but_keeps_what_people_did(campaign: Campai
     actions.rename(constraint=units, statement="Wrong unit", by=admin, now=NOW)
     before = snapshot(campaign)
     actions.request_grouping(campaign=campaign, now=NOW)
-    assert queries.waiting_campaign_ids() == [campaign.pk]
+    assert grouping_queries.waiting_campaign_ids() == [campaign.pk]
     regroup(campaign)
     assert snapshot(campaign) == before
     units.refresh_from_db()
     assert units.statement == "Wrong unit"
-    assert queries.waiting_campaign_ids() == []
+    assert grouping_queries.waiting_campaign_ids() == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from annotate.campaigns.models import Campaign
-from annotate.constraints import actions, queries
+from annotate.constraints import actions
+from annotate.constraints.grouping import queries as grouping_queries
 from annotate.constraints.models import Constraint, Member
 from annotate.judgments.models import Judgment
 from tests import factories
@@ -33,12 +34,12 @@ def test_violations_on_gold_are_never_grouped(campaign: Campaign) -> None:
     factories.judgment(gold)
     assert regroup(campaign) == actions.Regrouped()
     assert not Constraint.objects.exists()
-    assert queries.waiting_campaign_ids() == []
+    assert grouping_queries.waiting_campaign_ids() == []
     factories.judgment(factories.output(campaign, batch=factories.batch(campaign)))
-    assert queries.waiting_campaign_ids() == [campaign.pk]
+    assert grouping_queries.waiting_campaign_ids() == [campaign.pk]
     assert regroup(campaign).assigned == 1
     assert Member.objects.get().violation.judgment.output.batch.purpose == "annotate"
-    assert queries.waiting_campaign_ids() == []
+    assert grouping_queries.waiting_campaign_ids() == []
 
 
 def test_request_grouping_leaves_gold_out_too(campaign: Campaign) -> None:
@@ -53,9 +54,9 @@ def test_a_withdrawn_judgment_is_let_go_by_the_next_sweep(campaign: Campaign) ->
     [constraint] = Constraint.objects.all()
     assert constraint.member_count == 2
     withdraw(taken)
-    assert queries.waiting_campaign_ids() == [campaign.pk]
+    assert grouping_queries.waiting_campaign_ids() == [campaign.pk]
     regroup(campaign)
-    assert queries.waiting_campaign_ids() == []
+    assert grouping_queries.waiting_campaign_ids() == []
     constraint.refresh_from_db()
     assert (constraint.member_count, Member.objects.get().violation.judgment) == (1, kept)
 
@@ -78,7 +79,7 @@ def test_a_withdrawn_revision_gives_its_place_back(campaign: Campaign) -> None:
     assert not Member.objects.exists()
     withdraw(second)
     Judgment.objects.filter(pk=first.pk).update(is_current=True)
-    assert queries.waiting_campaign_ids() == [campaign.pk]
+    assert grouping_queries.waiting_campaign_ids() == [campaign.pk]
     regroup(campaign)
     assert Member.objects.get().violation.judgment == first
 

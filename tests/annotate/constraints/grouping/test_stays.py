@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions
-from annotate.constraints.grouping import regrouping
+from annotate.constraints.grouping import actions as grouping_actions
 from annotate.constraints.models import Constraint, Member
 from tests import factories
 from tests.factories import NOW
@@ -102,7 +102,7 @@ def test_grouping_anew_gives_the_same_groups_to_the_bit() -> None:
 
 
 def test_regrouping_in_portions_places_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regrouping, "PORTION", 16)  # four of each at least, however they are drawn
+    monkeypatch.setattr(grouping_actions, "PORTION", 16)  # four of each at least, however they are drawn
     campaign = factories.campaign()
     reject(campaign, COMPLAINTS[0], 12)
     reject(campaign, COMPLAINTS[1], 12)
