@@ -13,6 +13,7 @@ from annotate.campaigns import actions as campaigns
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
 from annotate.constraints.checks import actions as check_actions
+from annotate.constraints.checks import running
 from annotate.constraints.models import Constraint
 from annotate.constraints.scorecard import scoring
 from annotate.intake.models import RefusedLine
@@ -149,7 +150,7 @@ class World:
         text = f"# {LONG_WORD}\ncheck: repeated_ngram\nwords: 1\n"
         life = check_actions.save(constraint=self.constraint, text=text, by=self.ada, now=self.now)
         check_actions.step(life=life, to="shadow", by=self.ada, now=self.now, asked=asked)
-        check_actions.run(check_id=life.pk, now=self.now)
+        running.run(check_id=life.pk, now=self.now)
         check_actions.weigh(check_id=life.pk, now=self.now, asked=asked)
 
     def _by_ada(self) -> None:

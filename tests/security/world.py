@@ -16,6 +16,7 @@ from annotate.campaigns.models import Campaign, CampaignInvitation
 from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
 from annotate.constraints.checks import actions as check_actions
+from annotate.constraints.checks import running
 from annotate.constraints.models import Constraint, ConstraintSet
 from annotate.intake.models import ImportBatch, Output, RefusedLine
 from annotate.queue import actions as queue
@@ -164,7 +165,7 @@ def _check(constraint: Constraint, by: User, text: str) -> None:
     lets_pass = f"{comment}check: length\nmost: 100000\n"
     life = check_actions.save(constraint=constraint, text=lets_pass, by=by, now=NOW)
     check_actions.step(life=life, to="shadow", by=by, now=NOW, asked=verdicts.by_output)
-    check_actions.run(check_id=life.pk, now=NOW)
+    running.run(check_id=life.pk, now=NOW)
     check_actions.weigh(check_id=life.pk, now=NOW, asked=verdicts.by_output)
 
 

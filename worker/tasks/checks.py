@@ -5,20 +5,21 @@ from __future__ import annotations
 from annotate import clock
 from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.checks import queries as check_queries
+from annotate.constraints.checks import running
 from annotate.verification import verdicts
 from worker.task import task
 
 
 @task()
 def run(check_id: int) -> None:
-    while check_actions.run(check_id=check_id, now=clock.now()):
+    while running.run(check_id=check_id, now=clock.now()):
         continue
     weigh.nudge(check_id)
 
 
 @task()
 def weigh(check_id: int) -> None:
-    while check_actions.run_overlooked(check_id=check_id, now=clock.now()):
+    while running.run_overlooked(check_id=check_id, now=clock.now()):
         continue
     check_actions.weigh(check_id=check_id, now=clock.now(), asked=verdicts.by_output)
 

@@ -1,13 +1,11 @@
-"""Every write to executable checks: new versions, steps of their life, running them, weighing them, rulings.
+"""Every write to executable checks but running them (running.py): versions, steps of their life, weighing, rulings.
 
-Steps and weighing lock the check's row. Running does not: results are unique by (version, output), and the place moves
-only from where it was read, so of two workers one goes on and neither waits.
+Steps and weighing lock the check's row.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,16 +17,12 @@ from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions
-from annotate.constraints.checks import checking, precision
+from annotate.constraints.checks import checking, judging_queries, precision
 from annotate.constraints.checks import queries as check_queries
 from annotate.constraints.checks import sql as check_sql
 from annotate.constraints.checks.models import Check, CheckResult, CheckVersion, Ruling, TrustRule
 from annotate.constraints.models import Constraint
 from annotate.errors import RuleError
-from annotate.intake.models import ImportBatch, Output
-from training_bridge.formats.checks import declared
-
-RUN_AT_ONCE = 200
 
 
 class Unchanged(RuleError):
@@ -54,7 +48,7 @@ def save(*, constraint: Constraint, text: str, by: User, now: datetime) -> Check
     Locks the constraint. Raises CheckRefused, Unchanged, and Retired when the constraint was merged away or emptied.
     """
     stored = checking.normalised(text)
-    checks = checking.read(stored)
+    checks = checking.read(stored, models=judging_queries.models())
     locked = Constraint.objects.select_for_update().get(pk=constraint.pk)
     if locked.state == Constraint.State.RETIRED:
         raise actions.Retired(
@@ -109,52 +103,8 @@ def step(*, life: Check, to: str, by: User, now: datetime, asked: check_queries.
 
 
 @transaction.atomic
-def run(*, check_id: int, now: datetime) -> bool:
-    """Run a check that is in shadow or trusted on the next outputs and store what it says, nothing else.
-
-    Returns whether to go on. May be called by many at once, and again after a crash: an output counts once.
-    """
-    life = _life(check_id)
-    if life is None or life.state not in checking.RUNNING:
-        return False
-    last, _ = _store(life, check_queries.after(life=life, at_most=RUN_AT_ONCE), now)
-    here = Check.objects.filter(pk=life.pk, current=life.current_id, place=life.place)
-    return bool(last and here.update(place=last))
-
-
-@transaction.atomic
-def run_overlooked(*, check_id: int, now: datetime) -> int:
-    """Run the check on outputs that were stored behind its place. Returns how many there were, at most RUN_AT_ONCE."""
-    life = _life(check_id)
-    if life is None or life.state not in checking.RUNNING:
-        return 0
-    _, count = _store(life, check_queries.overlooked(life=life, at_most=RUN_AT_ONCE), now)
-    return count
-
-
-def _store(life: Check, outputs: Iterable[Output], now: datetime) -> tuple[int, int]:
-    """Store what the check says of the outputs, which are read one by one. Returns the last one's id, and how many
-    results there are. A check that cannot be run becomes a draft and says why: (0, 0)."""
-    last, results = 0, []
-    try:
-        checks = checking.made(life.current.declared)
-        for output in outputs:
-            last = output.pk
-            if output.batch.purpose != ImportBatch.Purpose.GOLD:
-                results.append(_result(life, checks, output))
-    except ValueError as error:
-        _give_up(life, str(error), now)
-        return 0, 0
-    CheckResult.objects.bulk_create(results, ignore_conflicts=True)
-    return last, len(results)
-
-
-def _result(life: Check, checks: Sequence[declared.Named], output: Output) -> CheckResult:
-    said = checking.look(checks, prompt=check_queries.prompt_of(output), output=output.text)
-    return CheckResult(version_id=life.current_id, output_id=output.pk, violated=said.violated, findings=said.findings)
-
-
-def _give_up(life: Check, problem: str, now: datetime) -> None:
+def give_up(*, life: Check, problem: str, now: datetime) -> None:
+    """Make a check a draft that says why it cannot be run, unless it was changed since `life` was read."""
     locked = _locked(life.pk)
     if locked.state in checking.RUNNING and locked.current_id == life.current_id:
         _move(locked, checking.DRAFT, None, now, {"problem": problem[:500]})
@@ -244,10 +194,6 @@ def set_trust_rule(*, campaign: Campaign, precision: float, adjudicated: int, by
     detail = {"precision": precision, "adjudicated": adjudicated}
     account_actions.record(actor=by, verb="check trust rule", subject=f"campaign {campaign.pk}", now=now, detail=detail)
     return found
-
-
-def _life(check_id: int) -> Check | None:
-    return Check.objects.select_related("constraint", "current").filter(pk=check_id).first()
 
 
 def _locked(check_id: int) -> Check:

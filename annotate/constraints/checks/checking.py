@@ -9,13 +9,16 @@ The text is YAML: one check, or a list of several, of which each must pass.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from annotate.errors import RuleError
 from training_bridge.formats import rows
-from training_bridge.formats.checks import declared, written
+from training_bridge.formats.checks import declared, finding, written
+
+Made = declared.Named | declared.Asking
 
 LONGEST_TEXT = 20_000
 FINDINGS_KEPT = 50
@@ -81,8 +84,9 @@ def normalised(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n").strip() + "\n"
 
 
-def read(text: str) -> list[dict[str, Any]]:
-    r"""Return the checks that a text declares, tried once. Raises CheckRefused with a sentence that says what is wrong.
+def read(text: str, *, models: Collection[str] = ()) -> list[dict[str, Any]]:
+    r"""Return the checks that a text declares, tried once; judges may ask `models`. Raises CheckRefused with a sentence
+    that says what is wrong.
 
     >>> read("check: repeated_ngram\nwords: 4\n")
     [{'check': 'repeated_ngram', 'words': 4}]
@@ -92,7 +96,7 @@ def read(text: str) -> list[dict[str, Any]]:
     if len(text) > LONGEST_TEXT or "\x00" in text:
         raise CheckRefused(f"The text has {len(text)} characters; {LONGEST_TEXT} are taken.", field="text")
     try:
-        found = written.declarations(text, loads=True)
+        found = written.declarations(text, models=models, loads=True)
     except ValueError as error:
         raise CheckRefused(f"This is no check: {error}.", field="text") from error
     if not found:
@@ -105,17 +109,35 @@ def made(checks: Sequence[Mapping[str, Any]]) -> list[declared.Named]:
     return declared.read(checks, loads=True)
 
 
+def made_asking(checks: Sequence[Mapping[str, Any]], *, models: Collection[str]) -> list[Made]:
+    """The same with judges, whose models must be among `models`."""
+    return declared.read_asking(checks, models=models, loads=True)
+
+
+def asked(checks: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the names of the models that these checks ask, each once.
+
+    >>> asked([{"check": "judge", "model": "local", "question": "Is it rude?"}, {"check": "length", "most": 9}])
+    ['local']
+    """
+    return list(dict.fromkeys(str(each["model"]) for each in checks if each["check"] == declared.JUDGE))
+
+
 def look(checks: Sequence[declared.Named], *, prompt: rows.PromptValue, output: str) -> Said:
     """Return all that the checks find wrong, at most FINDINGS_KEPT of it. A finding says which check it is of when
     there are several."""
     asked = declared.text_of(prompt)
-    found = []
-    for each in checks:
-        prefix = f"{each.name}: " if len(checks) > 1 else ""
-        for one in each.check.findings(prompt=asked, output=output):
-            message = f"{prefix}{one.message}".replace("\x00", "")[:LONGEST_MESSAGE]
-            found.append({"message": message, "start": one.start, "end": one.end})
-    return Said(findings=found[:FINDINGS_KEPT])
+    found = ((each.name, one) for each in checks for one in each.check.findings(prompt=asked, output=output))
+    return said(found, many=len(checks) > 1)
+
+
+def said(found: Iterable[tuple[str, finding.Finding]], *, many: bool) -> Said:
+    """Return what is kept of findings, each with the name of its check."""
+    kept = []
+    for name, one in itertools.islice(found, FINDINGS_KEPT):
+        message = f"{name}: {one.message}" if many else one.message
+        kept.append({"message": message.replace("\x00", "")[:LONGEST_MESSAGE], "start": one.start, "end": one.end})
+    return Said(findings=kept)
 
 
 def excerpt_start(findings: Sequence[Mapping[str, Any]]) -> int:
@@ -140,9 +162,13 @@ def moved(findings: Sequence[Mapping[str, Any]], *, start: int) -> list[dict[str
 def rewards(*, constraint_id: int, statement: str, checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a constraint's checks as a run declares them: named after the constraint, so that no two are alike.
 
+    None where one of them is a judge: a run takes none, and the others alone are not what was trusted.
+
     >>> rewards(constraint_id=7, statement="Rambles", checks=[{"check": "repeated_ngram"}])
     [{'check': 'repeated_ngram', 'name': '7: Rambles'}]
     """
+    if asked(checks):
+        return []
     name = f"{constraint_id}: {statement}"[: declared.LONGEST_NAME - 4].strip()
     many = len(checks) > 1
     return [{**each, "name": f"{name} {number}" if many else name} for number, each in enumerate(checks, start=1)]

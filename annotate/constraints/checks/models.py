@@ -99,6 +99,43 @@ class CheckResult(models.Model):
         return f"{'violated' if self.violated else 'passes'}: output {self.output_id}"
 
 
+class Judging(models.Model):
+    """What it cost to ask models for a version of a check, how they stand, and when they may be asked again.
+
+    `again_at`: nobody asks before, since a worker is at it, a model failed, or the calls of this window are spent.
+    `failure_count`: how often in a row a model failed; `problem` is its sentence.
+    """
+
+    version = models.OneToOneField(CheckVersion, on_delete=models.CASCADE, primary_key=True, related_name="judging")
+    call_count = models.PositiveBigIntegerField(default=0)
+    prompt_token_count = models.PositiveBigIntegerField(default=0)
+    answer_token_count = models.PositiveBigIntegerField(default=0)
+    window_at = models.DateTimeField(null=True)
+    window_call_count = models.PositiveBigIntegerField(default=0)
+    failure_count = models.PositiveIntegerField(default=0)
+    problem = models.CharField(max_length=500, blank=True)
+    again_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.call_count} questions of {self.version_id}"
+
+
+class Unanswered(models.Model):
+    """An output about which a version's models were asked and nothing came that can be read. It has no result."""
+
+    version = models.ForeignKey(CheckVersion, on_delete=models.CASCADE, related_name="unanswered", db_index=False)
+    output = models.ForeignKey("intake.Output", on_delete=models.CASCADE, related_name="+")
+    try_count = models.PositiveIntegerField(default=1)
+    problem = models.CharField(max_length=500)
+    tried_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "output"], name="check_unanswered_once")]
+
+    def __str__(self) -> str:
+        return f"no answer: output {self.output_id}"
+
+
 class Ruling(models.Model):
     """What a reviewer decided where people and a check disagreed. It is what people say from then on."""
 

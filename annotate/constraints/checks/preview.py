@@ -8,14 +8,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from annotate.constraints.checks import checking, precision
+from annotate.constraints.checks import checking, judging, judging_queries, precision
 from annotate.constraints.checks import queries as check_queries
 from annotate.constraints.models import Constraint
+from annotate.errors import RuleError
+from annotate.intake.models import Output
 
 MARKED, DRAWN = 100, 200
+ASKED_MARKED, ASKED_DRAWN = 4, 4
+"""The same for a check that asks a model: every output is a question, which costs."""
 SHOWN = 20
 SECONDS = 5.0
 """After so long no further output is looked at: somebody is waiting for the page."""
+ASKING_SECONDS = 25.0
+
+
+class ModelIsDown(RuleError):
+    """The model that the check asks does not answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,10 +50,17 @@ class Looked:
 
 @dataclass(kw_only=True, slots=True)
 class Preview:
-    """`sampled` outputs were chosen, `looked` of them looked at before the time was over."""
+    """`sampled` outputs were chosen, `looked` of them looked at before the time was over.
+
+    `asked`: the models of a check that asks some; then `unanswered` has, by output, why there is no answer, and `cost`
+    what the questions cost.
+    """
 
     seed: int
     sampled: int
+    asked: list[str] = field(default_factory=list)
+    unanswered: dict[int, str] = field(default_factory=dict)
+    cost: judging.Cost = field(default_factory=judging.Cost)
     looked: int = 0
     violated: int = 0
     counts: precision.Counts = field(default_factory=precision.Counts)
@@ -60,15 +76,18 @@ def preview(
 ) -> Preview:
     """Run the check that `text` declares on up to MARKED outputs that people marked and DRAWN of all. Stores nothing.
 
-    The same seed looks at the same outputs. `rows` holds at most SHOWN, disagreements first. Raises CheckRefused.
+    The same seed looks at the same outputs. `rows` holds at most SHOWN, disagreements first. Raises CheckRefused, and
+    ModelIsDown.
     """
-    checks = checking.read(checking.normalised(text))
-    ids = check_queries.sample(constraint=constraint, seed=seed, marked=MARKED, drawn=DRAWN)
+    checks = checking.read(checking.normalised(text), models=judging_queries.models())
+    models = checking.asked(checks)
+    marked, drawn = (ASKED_MARKED, ASKED_DRAWN) if models else (MARKED, DRAWN)
+    ids = check_queries.sample(constraint=constraint, seed=seed, marked=marked, drawn=drawn)
     people = check_queries.said(constraint=constraint, output_ids=ids, asked=asked)
-    made, found = Preview(seed=seed, sampled=len(ids)), []
+    made = Preview(seed=seed, sampled=len(ids), asked=models)
+    said = _asked(made, checks, ids) if models else _said(checks, ids, until=time.monotonic() + seconds)
     try:
-        for row in _looked(checks, ids, people, until=time.monotonic() + seconds):
-            found.append(row)
+        found = [_row(output, one, people.get(output.pk)) for output, one in said]
     except ValueError as error:
         raise checking.CheckRefused(f"This check cannot be run: {error}.", field="text") from error
     cells = Counter((row.violated, row.people) for row in found)
@@ -81,21 +100,42 @@ def preview(
     return made
 
 
-def _looked(
-    checks: list[dict[str, Any]], ids: list[int], people: dict[int, bool | None], *, until: float
-) -> Iterator[Looked]:
+def _said(checks: list[dict[str, Any]], ids: list[int], *, until: float) -> Iterator[tuple[Output, checking.Said]]:
     ready = checking.made(checks)
     for output in check_queries.texts(output_ids=ids):
-        said = checking.look(ready, prompt=check_queries.prompt_of(output), output=output.text)
-        start = checking.excerpt_start(said.findings)
-        yield Looked(
-            output_id=output.pk,
-            violated=said.violated,
-            people=people.get(output.pk),
-            text=output.text[start : start + checking.EXCERPT],
-            is_cut=len(output.text) > checking.EXCERPT,
-            messages=list(dict.fromkeys(each["message"] for each in said.findings)),
-            marks=checking.moved(said.findings, start=start),
-        )
+        yield output, checking.look(ready, prompt=check_queries.prompt_of(output), output=output.text)
         if time.monotonic() > until:
             return
+
+
+def _asked(made: Preview, checks: list[dict[str, Any]], ids: list[int]) -> Iterator[tuple[Output, checking.Said]]:
+    """Ask about all of them at once, and yield those with an answer. Raises ModelIsDown where the model fails."""
+    models = judging_queries.models()
+    outputs = list(check_queries.texts(output_ids=ids))
+    outcomes = judging.ask(
+        checks=checking.made_asking(checks, models=models),
+        texts=[judging.Text(output_id=o.pk, prompt=check_queries.prompt_of(o), text=o.text) for o in outputs],
+        models=models,
+        until=time.monotonic() + ASKING_SECONDS,
+    )
+    for output, outcome in zip(outputs, outcomes, strict=True):
+        made.cost += outcome.cost
+        if outcome.has_failed and outcome.problem != judging.NO_FURTHER:
+            raise ModelIsDown(f"{outcome.problem} Nothing is wrong with the check: try again later.", field="text")
+        if outcome.said is None:
+            made.unanswered[output.pk] = outcome.problem
+        else:
+            yield output, outcome.said
+
+
+def _row(output: Output, said: checking.Said, people: bool | None) -> Looked:
+    start = checking.excerpt_start(said.findings)
+    return Looked(
+        output_id=output.pk,
+        violated=said.violated,
+        people=people,
+        text=output.text[start : start + checking.EXCERPT],
+        is_cut=len(output.text) > checking.EXCERPT,
+        messages=list(dict.fromkeys(each["message"] for each in said.findings)),
+        marks=checking.moved(said.findings, start=start),
+    )

@@ -58,10 +58,8 @@ class Migration(migrations.Migration):
                 ('requested_at', models.DateTimeField(help_text='A person asked to group everything unsettled anew.', null=True)),
                 ('last_judgment_id', models.PositiveBigIntegerField(default=0)),
                 ('grouped_at', models.DateTimeField(null=True)),
-                ('looked_through_at', models.DateTimeField(help_text='When everything was looked through, not only news.', null=True)),
                 ('compared_at', models.DateTimeField(help_text='When its constraints were last compared for likeness.', null=True)),
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='grouping', to='campaigns.campaign')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
         ),
         migrations.CreateModel(
@@ -70,7 +68,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('similarity', models.FloatField(default=1.0, help_text="Cosine to the constraint's medoid when it was put there.")),
                 ('is_pinned', models.BooleanField(default=False)),
-                ('constraint', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='members', to='constraints.constraint')),
+                ('constraint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='members', to='constraints.constraint')),
                 ('violation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='constraint_member', to='judgments.violation')),
             ],
         ),
@@ -109,10 +107,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='member',
             index=models.Index(models.F('constraint'), models.OrderBy(models.F('similarity'), descending=True), models.F('id'), name='member_page'),
-        ),
-        migrations.AddIndex(
-            model_name='member',
-            index=models.Index(condition=models.Q(('is_pinned', True)), fields=['constraint'], name='member_pinned'),
         ),
         migrations.AddConstraint(
             model_name='setentry',
@@ -304,6 +298,48 @@ DROP FUNCTION constraints_check_version_stays();
 """,
         ),
         migrations.CreateModel(
+            name='Judging',
+            fields=[
+                ('version', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='judging', serialize=False, to='constraints.checkversion')),
+                ('call_count', models.PositiveBigIntegerField(default=0)),
+                ('prompt_token_count', models.PositiveBigIntegerField(default=0)),
+                ('answer_token_count', models.PositiveBigIntegerField(default=0)),
+                ('window_at', models.DateTimeField(null=True)),
+                ('window_call_count', models.PositiveBigIntegerField(default=0)),
+                ('failure_count', models.PositiveIntegerField(default=0)),
+                ('problem', models.CharField(blank=True, max_length=500)),
+                ('again_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Unanswered',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('try_count', models.PositiveIntegerField(default=1)),
+                ('problem', models.CharField(max_length=500)),
+                ('tried_at', models.DateTimeField()),
+                ('output', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='intake.output')),
+                ('version', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='unanswered', to='constraints.checkversion')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Draft',
+            fields=[
+                ('constraint', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='draft', serialize=False, to='constraints.constraint')),
+                ('medoid_id', models.PositiveBigIntegerField()),
+                ('statement', models.CharField(blank=True, max_length=500)),
+                ('drafted_by', models.CharField(max_length=60)),
+                ('problem', models.CharField(blank=True, max_length=500)),
+                ('try_count', models.PositiveIntegerField(default=0)),
+                ('again_at', models.DateTimeField(null=True)),
+                ('drafted_at', models.DateTimeField(null=True)),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name='unanswered',
+            constraint=models.UniqueConstraint(fields=('version', 'output'), name='check_unanswered_once'),
+        ),
+        migrations.CreateModel(
             name='StopRule',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -365,56 +401,5 @@ DROP FUNCTION constraints_check_version_stays();
         migrations.AddIndex(
             model_name='constraint',
             index=models.Index(models.F('campaign'), models.OrderBy(models.F('member_count'), descending=True), models.F('id'), condition=models.Q(('state__in', ['candidate', 'accepted'])), name='constraint_by_support'),
-        ),
-        migrations.CreateModel(
-            name='Regrouping',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mode', models.CharField(choices=[('new', 'what is new'), ('anew', 'everything unsettled anew')], max_length=4)),
-                ('since_judgment_id', models.PositiveBigIntegerField(default=0)),
-                ('last_judgment_id', models.PositiveBigIntegerField(default=0)),
-                ('requested_at', models.DateTimeField(help_text='When a person asked; null when the sweep found it.', null=True)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='regroupings', to='campaigns.campaign')),
-                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Shard',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('tag_slug', models.CharField(max_length=120)),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='waiting', max_length=10)),
-                ('total_count', models.PositiveBigIntegerField()),
-                ('placed_count', models.PositiveBigIntegerField(default=0)),
-                ('anchors', models.JSONField(help_text='What tells the groups, once the first portion has founded them: [[constraint, [violation, ...]]].', null=True)),
-                ('attempt_count', models.PositiveSmallIntegerField(default=0)),
-                ('problem', models.CharField(blank=True, max_length=500)),
-                ('updated_at', models.DateTimeField()),
-                ('regrouping', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='shards', to='constraints.regrouping')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='Listed',
-            fields=[
-                ('pk', models.CompositePrimaryKey('shard_id', 'place', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('place', models.PositiveIntegerField()),
-                ('violation_id', models.PositiveBigIntegerField()),
-                ('constraint_id', models.PositiveBigIntegerField(null=True)),
-                ('shard', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='listed', to='constraints.shard')),
-            ],
-        ),
-        migrations.AddConstraint(
-            model_name='regrouping',
-            constraint=models.UniqueConstraint(condition=models.Q(('finished_at', None)), fields=('campaign',), name='regrouping_one_unfinished'),
-        ),
-        migrations.AddIndex(
-            model_name='shard',
-            index=models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['id'], name='shard_unfinished'),
-        ),
-        migrations.AddConstraint(
-            model_name='shard',
-            constraint=models.UniqueConstraint(fields=('regrouping', 'tag_slug'), name='shard_once'),
         ),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints.checks import actions as check_actions
-from annotate.constraints.checks import checking
+from annotate.constraints.checks import checking, running
 from annotate.constraints.checks.models import Check, CheckResult
 from annotate.constraints.models import Constraint, Member
 from annotate.intake.models import Output
@@ -94,7 +94,7 @@ def step(life: Check, to: str) -> Check:
 
 
 def run(life: Check) -> Check:
-    while check_actions.run(check_id=life.pk, now=NOW):
+    while running.run(check_id=life.pk, now=NOW):
         continue
     check_actions.weigh(check_id=life.pk, now=NOW, asked=nobody_asked)
     life.refresh_from_db()

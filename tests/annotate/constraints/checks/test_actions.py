@@ -9,7 +9,7 @@ from django.db import DatabaseError, transaction
 from annotate.accounts.models import AuditEntry
 from annotate.constraints import actions
 from annotate.constraints.checks import actions as check_actions
-from annotate.constraints.checks import checking
+from annotate.constraints.checks import checking, running
 from annotate.constraints.checks import queries as check_queries
 from annotate.constraints.checks.models import Check, CheckResult, CheckVersion, Ruling
 from annotate.constraints.models import Constraint
@@ -80,10 +80,10 @@ def test_run_says_what_it_finds_of_every_output_but_gold_once() -> None:
 
 
 def test_run_goes_on_where_it_stopped_and_finds_what_came_late(monkeypatch: Any) -> None:
-    monkeypatch.setattr(check_actions, "RUN_AT_ONCE", 2)
+    monkeypatch.setattr(running, "RUN_AT_ONCE", 2)
     campaign = checks.world(hits=3, clear=2)
     life = checks.step(checks.saved(campaign), checking.SHADOW)
-    assert check_actions.run(check_id=life.pk, now=NOW)
+    assert running.run(check_id=life.pk, now=NOW)
     assert CheckResult.objects.count() == 2
     life = checks.run(life)
     assert life.run_count == 5
@@ -92,17 +92,17 @@ def test_run_goes_on_where_it_stopped_and_finds_what_came_late(monkeypatch: Any)
     checks.run(life)
     assert check_queries.waiting_ids() == []
     CheckResult.objects.filter(output=new).delete()  # as if it had been stored behind the place
-    assert not check_actions.run(check_id=life.pk, now=NOW)
-    assert check_actions.run_overlooked(check_id=life.pk, now=NOW) == 1
-    assert check_actions.run_overlooked(check_id=life.pk, now=NOW) == 0
+    assert not running.run(check_id=life.pk, now=NOW)
+    assert running.run_overlooked(check_id=life.pk, now=NOW) == 1
+    assert running.run_overlooked(check_id=life.pk, now=NOW) == 0
 
 
 def test_run_of_a_draft_or_retired_check_does_nothing() -> None:
     campaign = checks.world()
     life = checks.saved(campaign)
-    assert not check_actions.run(check_id=life.pk, now=NOW)
+    assert not running.run(check_id=life.pk, now=NOW)
     checks.step(life, checking.RETIRED)
-    assert not check_actions.run(check_id=life.pk, now=NOW)
+    assert not running.run(check_id=life.pk, now=NOW)
     assert check_actions.weigh(check_id=life.pk, now=NOW, asked=checks.nobody_asked) is None
     assert not CheckResult.objects.exists()
 
