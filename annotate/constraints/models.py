@@ -11,6 +11,7 @@ from django.db.models import Exists, F, OuterRef, Q
 import annotate.constraints.checks.models
 import annotate.constraints.convergence.models
 import annotate.constraints.drafting.models
+import annotate.constraints.grouping.models
 import annotate.constraints.scorecard.models  # noqa: F401 - Django finds a room's models through this file
 
 
@@ -98,13 +99,16 @@ class Constraint(models.Model):
 class Member(models.Model):
     """A violation belongs to at most one living constraint. `is_pinned`: a person put it there; sweeps leave it."""
 
-    constraint = models.ForeignKey(Constraint, on_delete=models.CASCADE, related_name="members")
+    constraint = models.ForeignKey(Constraint, on_delete=models.CASCADE, related_name="members", db_index=False)
     violation = models.OneToOneField("judgments.Violation", on_delete=models.CASCADE, related_name="constraint_member")
     similarity = models.FloatField(default=1.0, help_text="Cosine to the constraint's medoid when it was put there.")
     is_pinned = models.BooleanField(default=False)
 
     class Meta:
-        indexes = [models.Index(F("constraint"), F("similarity").desc(), F("id"), name="member_page")]
+        indexes = [
+            models.Index(F("constraint"), F("similarity").desc(), F("id"), name="member_page"),
+            models.Index(fields=["constraint"], name="member_pinned", condition=Q(is_pinned=True)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.violation_id} in {self.constraint_id}"
@@ -154,12 +158,14 @@ class SetEntry(models.Model):
 
 
 class Grouping(models.Model):
-    """Where the sweep stands in a campaign. Its row is the lock that lets one regrouping in at a time."""
+    """Where the sweep stands in a campaign. Its row is the lock that lets one regrouping be opened at a time."""
 
     campaign = models.OneToOneField("campaigns.Campaign", on_delete=models.CASCADE, related_name="grouping")
     requested_at = models.DateTimeField(null=True, help_text="A person asked to group everything unsettled anew.")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+")
     last_judgment_id = models.PositiveBigIntegerField(default=0)
     grouped_at = models.DateTimeField(null=True)
+    looked_through_at = models.DateTimeField(null=True, help_text="When everything was looked through, not only news.")
     compared_at = models.DateTimeField(null=True, help_text="When its constraints were last compared for likeness.")
 
     class Meta:

@@ -58,8 +58,10 @@ class Migration(migrations.Migration):
                 ('requested_at', models.DateTimeField(help_text='A person asked to group everything unsettled anew.', null=True)),
                 ('last_judgment_id', models.PositiveBigIntegerField(default=0)),
                 ('grouped_at', models.DateTimeField(null=True)),
+                ('looked_through_at', models.DateTimeField(help_text='When everything was looked through, not only news.', null=True)),
                 ('compared_at', models.DateTimeField(help_text='When its constraints were last compared for likeness.', null=True)),
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='grouping', to='campaigns.campaign')),
+                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
         ),
         migrations.CreateModel(
@@ -68,7 +70,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('similarity', models.FloatField(default=1.0, help_text="Cosine to the constraint's medoid when it was put there.")),
                 ('is_pinned', models.BooleanField(default=False)),
-                ('constraint', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='members', to='constraints.constraint')),
+                ('constraint', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='members', to='constraints.constraint')),
                 ('violation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='constraint_member', to='judgments.violation')),
             ],
         ),
@@ -107,6 +109,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='member',
             index=models.Index(models.F('constraint'), models.OrderBy(models.F('similarity'), descending=True), models.F('id'), name='member_page'),
+        ),
+        migrations.AddIndex(
+            model_name='member',
+            index=models.Index(condition=models.Q(('is_pinned', True)), fields=['constraint'], name='member_pinned'),
         ),
         migrations.AddConstraint(
             model_name='setentry',
@@ -401,5 +407,56 @@ DROP FUNCTION constraints_check_version_stays();
         migrations.AddIndex(
             model_name='constraint',
             index=models.Index(models.F('campaign'), models.OrderBy(models.F('member_count'), descending=True), models.F('id'), condition=models.Q(('state__in', ['candidate', 'accepted'])), name='constraint_by_support'),
+        ),
+        migrations.CreateModel(
+            name='Regrouping',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('mode', models.CharField(choices=[('new', 'what is new'), ('anew', 'everything unsettled anew')], max_length=4)),
+                ('since_judgment_id', models.PositiveBigIntegerField(default=0)),
+                ('last_judgment_id', models.PositiveBigIntegerField(default=0)),
+                ('requested_at', models.DateTimeField(help_text='When a person asked; null when the sweep found it.', null=True)),
+                ('started_at', models.DateTimeField()),
+                ('finished_at', models.DateTimeField(null=True)),
+                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='regroupings', to='campaigns.campaign')),
+                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Shard',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('tag_slug', models.CharField(max_length=120)),
+                ('state', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('done', 'done'), ('failed', 'failed')], default='waiting', max_length=10)),
+                ('total_count', models.PositiveBigIntegerField()),
+                ('placed_count', models.PositiveBigIntegerField(default=0)),
+                ('anchors', models.JSONField(help_text='What tells the groups, once the first portion has founded them: [[constraint, [violation, ...]]].', null=True)),
+                ('attempt_count', models.PositiveSmallIntegerField(default=0)),
+                ('problem', models.CharField(blank=True, max_length=500)),
+                ('updated_at', models.DateTimeField()),
+                ('regrouping', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='shards', to='constraints.regrouping')),
+            ],
+        ),
+        migrations.CreateModel(
+            name='Listed',
+            fields=[
+                ('pk', models.CompositePrimaryKey('shard_id', 'place', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('place', models.PositiveIntegerField()),
+                ('violation_id', models.PositiveBigIntegerField()),
+                ('constraint_id', models.PositiveBigIntegerField(null=True)),
+                ('shard', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='listed', to='constraints.shard')),
+            ],
+        ),
+        migrations.AddConstraint(
+            model_name='regrouping',
+            constraint=models.UniqueConstraint(condition=models.Q(('finished_at', None)), fields=('campaign',), name='regrouping_one_unfinished'),
+        ),
+        migrations.AddIndex(
+            model_name='shard',
+            index=models.Index(condition=models.Q(('state__in', ['waiting', 'running'])), fields=['id'], name='shard_unfinished'),
+        ),
+        migrations.AddConstraint(
+            model_name='shard',
+            constraint=models.UniqueConstraint(fields=('regrouping', 'tag_slug'), name='shard_once'),
         ),
     ]
