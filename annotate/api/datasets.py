@@ -21,9 +21,13 @@ from worker.tasks import exports as export_tasks
 
 
 class SetEntrySerializer(serializers.ModelSerializer[constraints.SetEntry]):
+    check_version = serializers.IntegerField(
+        source="check_version.number", default=None, allow_null=True, help_text="What was frozen of its check."
+    )
+
     class Meta:
         model = constraints.SetEntry
-        fields = ["id", "statement", "tag_slug", "kind"]
+        fields = ["id", "statement", "tag_slug", "kind", "check_version"]
 
 
 class ConstraintSetSerializer(serializers.ModelSerializer[constraints.ConstraintSet]):
@@ -69,7 +73,9 @@ class ConstraintSets(CampaignView):
     @extend_schema(operation_id="constraint_sets_list", responses=page_of(ConstraintSetSerializer))
     def get(self, request: Request, slug: str) -> Response:
         """The approved revisions with their constraints, oldest first."""
-        sets = constraints.ConstraintSet.objects.filter(campaign=self.campaign).prefetch_related("entries")
+        sets = constraints.ConstraintSet.objects.filter(campaign=self.campaign).prefetch_related(
+            "entries__check_version"
+        )
         return answer(sets, ConstraintSetSerializer, self)
 
 

@@ -28,6 +28,7 @@ class EntrySerializer(serializers.Serializer[Any]):
     tag = serializers.CharField()
     kind = serializers.CharField()
     members = serializers.IntegerField(help_text="Violations frozen in the set.")
+    check = serializers.IntegerField(allow_null=True, help_text="The version of its check that is frozen in the set.")
 
 
 class RewordedSerializer(serializers.Serializer[Any]):
@@ -51,6 +52,11 @@ class ResizedSerializer(serializers.Serializer[Any]):
     left = serializers.IntegerField()
 
 
+class RecheckedSerializer(serializers.Serializer[Any]):
+    entry = EntrySerializer()
+    before = serializers.IntegerField(allow_null=True, help_text="The version before; null where there was no check.")
+
+
 class DiffSerializer(serializers.Serializer[Any]):
     added = EntrySerializer(many=True)
     reworded = RewordedSerializer(many=True)
@@ -58,6 +64,7 @@ class DiffSerializer(serializers.Serializer[Any]):
     split = SplitSerializer(many=True)
     retired = EntrySerializer(many=True)
     resized = ResizedSerializer(many=True)
+    rechecked = RecheckedSerializer(many=True)
 
 
 class MappedSerializer(serializers.Serializer[Any]):
@@ -100,7 +107,7 @@ class Changes(SetView):
 
     @extend_schema(operation_id="constraint_sets_changes", parameters=[SINCE], responses=DiffSerializer)
     def get(self, request: Request, slug: str, revision: int) -> Response:
-        """Added, reworded, merged, split, retired constraints, and members gained or lost, since an earlier set."""
+        """What an earlier set said otherwise: constraints added, reworded, merged, split, retired; members; checks."""
         earlier = queries.sets(campaign=self.campaign).filter(revision__lt=revision)
         diff: revisions.Diff = revisions_queries.diff(before=self.other("since") or earlier.first(), after=self.found)
         return Response(DiffSerializer(diff).data)

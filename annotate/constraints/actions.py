@@ -16,6 +16,7 @@ from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import acts, queries
+from annotate.constraints.checks.models import Check
 from annotate.constraints.grouping import actions as grouping_actions
 from annotate.constraints.grouping import clustering as grouping
 from annotate.constraints.grouping import reading, statements
@@ -204,8 +205,9 @@ def decide(
 
 @transaction.atomic
 def approve(*, campaign: Campaign, by: User, now: datetime) -> ConstraintSet:
-    """Freeze the accepted constraints, with the members each has now, as the campaign's next set.
+    """Freeze the accepted constraints, with the members and the check each has now, as the campaign's next set.
 
+    Locks the constraints and their checks, so that what is hashed is what is frozen.
     Raises NothingAccepted, or Unchanged when the last set says the same.
     """
     accepted = list(
@@ -213,11 +215,12 @@ def approve(*, campaign: Campaign, by: User, now: datetime) -> ConstraintSet:
     )
     if not accepted:
         raise NothingAccepted("No constraint is accepted yet. Accept at least one, then approve the set.")
+    list(Check.objects.select_for_update().filter(constraint__in=accepted).order_by("id").values_list("id"))
     last, sha256 = queries.latest_set(campaign=campaign), queries.digest(campaign=campaign)
     if last is not None and last.sha256 == sha256:
         raise Unchanged(
             f"Nothing changed since constraint set {last.revision} was approved: the same constraints, in the same "
-            "words, with the same members."
+            "words, with the same members and checks."
         )
     made = ConstraintSet.objects.create(
         campaign=campaign,
@@ -242,6 +245,7 @@ def renew(*, campaign: Campaign, by: User, now: datetime) -> ConstraintSet:
 
 
 def _freeze(made: ConstraintSet, accepted: Sequence[Constraint]) -> None:
+    checks = queries.check_versions(campaign=made.campaign)
     SetEntry.objects.bulk_create(
         SetEntry(
             constraint_set=made,
@@ -249,6 +253,7 @@ def _freeze(made: ConstraintSet, accepted: Sequence[Constraint]) -> None:
             statement=each.statement,
             tag_slug=each.tag_slug,
             kind=each.kind,
+            check_version=checks.get(each.pk),
         )
         for each in accepted
     )

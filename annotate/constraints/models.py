@@ -146,6 +146,13 @@ class SetEntry(models.Model):
     statement = models.CharField(max_length=500)
     tag_slug = models.CharField(max_length=120)
     kind = models.CharField(max_length=10)
+    check_version = models.ForeignKey(
+        "constraints.CheckVersion",
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="set_entries",
+        help_text="What its check said then, unless that was retired.",
+    )
     violations = models.ManyToManyField("judgments.Violation", related_name="set_entries")
 
     class Meta:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Q, QuerySet, Sum
 
 from annotate.campaigns.models import Campaign
+from annotate.constraints.checks.models import Check, CheckVersion
 from annotate.constraints.models import Constraint, ConstraintSet, Member, SetEntry
 from annotate.errors import NotFound
 
@@ -124,11 +125,20 @@ def members(*, constraint: Constraint) -> QuerySet[Member]:
     )
 
 
-def digest(*, campaign: Campaign) -> str:
-    """Return the sha256 of what approving now would freeze: the accepted constraints and their current members.
+def check_versions(*, campaign: Campaign) -> dict[int, CheckVersion]:
+    """Return what the checks of the accepted constraints say now, by constraint, without those that are retired."""
+    lives = Check.objects.filter(constraint__campaign=campaign, constraint__state=Constraint.State.ACCEPTED)
+    found = lives.exclude(state=Check.State.RETIRED).select_related("current").defer("current__text")
+    return {each.constraint_id: each.current for each in found}
 
-    The text hashed is one JSON line per constraint, by id: [id, statement, tag, kind, [violation ids]].
+
+def digest(*, campaign: Campaign) -> str:
+    """Return the sha256 of what approving now would freeze: the accepted constraints, their current members and checks.
+
+    The text hashed is one JSON line per constraint, by id: [id, statement, tag, kind, [violation ids]], and after them,
+    of a constraint with a check, [number, sha256] of its version.
     """
+    checks = check_versions(campaign=campaign)
     accepted = Constraint.objects.filter(campaign=campaign, state=Constraint.State.ACCEPTED).order_by("id")
     sha = hashlib.sha256()
     for each in accepted.iterator():
@@ -138,5 +148,7 @@ def digest(*, campaign: Campaign) -> str:
             .values_list("violation_id", flat=True)
         )
         line = [each.pk, each.statement, each.tag_slug, each.kind, list(ids)]
+        if (check := checks.get(each.pk)) is not None:
+            line.append([check.number, check.sha256])
         sha.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
     return sha.hexdigest()

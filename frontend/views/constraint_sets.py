@@ -25,6 +25,7 @@ from frontend.views import constraints
 
 SETS_OFFERED = 50
 SHOWN_AT_MOST = 50
+RECHECKED = ("check added", "check changed", "check removed")
 FORMS = (("json", "JSON"), ("yaml", "YAML"), ("md", "Markdown"))
 
 
@@ -124,7 +125,8 @@ def _rows(found: ConstraintSet, latest: ConstraintSet | None) -> list[dict[str, 
     if latest is not None and latest != found:
         mapped = revisions_queries.mapping(before=found, after=latest)
         later = {each.entry.pk: each.later for each in mapped}
-    return [{"entry": entry, "later": later.get(entry.pk)} for entry in queries.entries(constraint_set=found)]
+    entries = queries.entries(constraint_set=found).select_related("check_version")
+    return [{"entry": entry, "later": later.get(entry.pk)} for entry in entries]
 
 
 def _shown(diff: revisions.Diff) -> list[dict[str, Any]]:
@@ -135,6 +137,7 @@ def _shown(diff: revisions.Diff) -> list[dict[str, Any]]:
         ("merged", diff.merged),
         ("split", diff.split),
         ("retired", diff.retired),
+        *((kind, [each for each in diff.rechecked if each.kind == kind]) for kind in RECHECKED),
         ("members", diff.resized),
     )
     return [

@@ -217,7 +217,6 @@ def test_outputs_are_filtered_by_what_a_trusted_check_marks(client: Client, camp
 def test_run_form_takes_the_trusted_checks_and_keeps_what_was_typed(client: Client, campaign: Campaign) -> None:
     admin = factories.admin_of(campaign)
     constraints.accept(constraint=checks.constraint(campaign), by=admin, now=NOW)
-    constraints.approve(campaign=campaign, by=admin, now=NOW)
     for year in range(2020, 2025):
         checks.judge(checks.output(campaign, f"In {year}."), factories.user(), is_marked=True)
     checks.group(campaign)
@@ -225,6 +224,8 @@ def test_run_form_takes_the_trusted_checks_and_keeps_what_was_typed(client: Clie
     form = "/c/helpdesk/runs/new/"
     assert "trusted check" not in body(client.get(form))
     checks.trusted(campaign)
+    assert "trusted check" not in body(client.get(form))
+    constraints.approve(campaign=campaign, by=admin, now=NOW)
     assert "Use the 1 trusted check" in body(client.get(form))
     answer = client.post(form, {"take_checks": "trusted", "method": "nsr", "h-steps": "77", "checks": "[]"})
     assert answer.status_code == 200

@@ -12,6 +12,7 @@ from django.test import Client
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions
+from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.models import Constraint, ConstraintSet
 from tests import factories
 from tests.annotate.constraints import rows
@@ -68,6 +69,22 @@ def test_what_approval_would_freeze_is_told(page: Client, campaign: Campaign, ad
     shown = text(page, SETS)
     assert '<span class="change">merged</span> <span><del>statement 1</del> <span class="muted">into</span>' in shown
     assert "Approve constraint set 2" in shown
+
+
+def test_a_set_tells_which_checks_it_froze_and_what_became_of_them(
+    page: Client, campaign: Campaign, admin: User
+) -> None:
+    one = rows.constraint(campaign, f"one {HOSTILE}", members=2)
+    for number, text_ in enumerate((None, "check: number_in_source\n", "check: length\nmost: 9\n")):
+        if text_ is not None:
+            check_actions.save(constraint=one, text=text_, by=admin, now=NOW)
+            assert '<span class="change">check ' in text(page, SETS), number
+        page.post(SETS)
+    assert '<span class="change">check changed</span>' in text(page, f"{SETS}3/")
+    assert "version 1 to version 2" in text(page, f"{SETS}3/")
+    assert "version&nbsp;1</a>" in text(page, f"{SETS}2/")
+    assert '<span class="change">check added</span>' in text(page, f"{SETS}2/")
+    assert '<td> <span class="muted">none</span> </td>' in text(page, f"{SETS}1/")
 
 
 def test_a_set_tells_what_it_changed_and_where_its_constraints_are_now(

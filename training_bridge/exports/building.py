@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from annotate.accounts.models import User
+from annotate.constraints.checks.models import CheckVersion
 from annotate.quality import consensus
 from annotate.quality.judges import KINDS
 from training_bridge.exports import builders, corrections, order, reading, writing
@@ -197,9 +198,14 @@ def _constraints(dataset: DatasetVersion, found: Survey) -> list[dict[str, Any]]
             "kind": entry.kind,
             "rows": found.constraint_rows[entry.pk],
             "spans": found.constraint_spans[entry.pk],
+            "check": _check(entry.check_version),
         }
-        for entry in dataset.constraint_set.entries.order_by("id")
+        for entry in dataset.constraint_set.entries.select_related("check_version").order_by("id")
     ]
+
+
+def _check(version: CheckVersion | None) -> dict[str, Any] | None:
+    return None if version is None else {"version": version.number, "sha256": version.sha256}
 
 
 def _split(each: reading.Candidate, options: Options) -> str:

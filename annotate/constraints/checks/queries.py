@@ -210,15 +210,18 @@ def screened(*, campaign: Campaign) -> Exists:
 
 
 def rewards(*, campaign: Campaign) -> list[dict[str, Any]]:
-    """Return the trusted checks of the constraints in the campaign's latest set, as a run declares its checks."""
+    """Return the checks frozen with the campaign's latest set, as a run declares its checks.
+
+    Only those that are trusted in the version that was frozen: a later one is a reward once a set has it.
+    """
     latest = queries.latest_set(campaign=campaign)
     if latest is None:
         return []
-    found = Check.objects.filter(state=checking.TRUSTED, constraint__set_entries__constraint_set=latest)
+    frozen = latest.entries.filter(check_version__current_of__state=checking.TRUSTED)
     return [
         each
-        for life in found.select_related("constraint", "current").order_by("constraint_id")
-        for each in checking.rewards(
-            constraint_id=life.constraint_id, statement=life.constraint.statement, checks=life.current.declared
+        for constraint_id, statement, declared in frozen.order_by("constraint_id").values_list(
+            "constraint_id", "statement", "check_version__declared"
         )
+        for each in checking.rewards(constraint_id=constraint_id, statement=statement, checks=declared)
     ]

@@ -6,15 +6,15 @@ from datetime import UTC
 
 from django.db import connection
 
-from annotate.constraints.checks.models import Check
+from annotate.constraints.checks.models import CheckVersion
 from annotate.constraints.constitution import document as constitution
 from annotate.constraints.models import ConstraintSet
 from annotate.errors import NotFound
 
 
 def document(*, constraint_set: ConstraintSet) -> constitution.Document:
-    """Return a set with what supports each principle, and its check as it stands now unless that is retired."""
-    supports, checks = _supports(constraint_set), _checks(constraint_set)
+    """Return a set with what supports each principle, and the version of its check that was frozen with it."""
+    supports = _supports(constraint_set)
     principles = [
         constitution.Principle(
             number=0,
@@ -23,9 +23,9 @@ def document(*, constraint_set: ConstraintSet) -> constitution.Document:
             tag=each.tag_slug,
             kind=each.kind,
             support=supports[each.pk],
-            check=checks.get(each.constraint_id),
+            check=None if each.check_version is None else _check(each.check_version),
         )
-        for each in constraint_set.entries.all()
+        for each in constraint_set.entries.select_related("check_version")
     ]
     return constitution.Document(
         campaign=constraint_set.campaign.slug,
@@ -60,13 +60,5 @@ WHERE e.constraint_set_id = %s GROUP BY e.id
 """
 
 
-def _checks(constraint_set: ConstraintSet) -> dict[int, dict[str, object]]:
-    lives = Check.objects.filter(constraint__set_entries__constraint_set=constraint_set)
-    return {
-        each.constraint_id: {
-            "version": each.current.number,
-            "sha256": each.current.sha256,
-            "declared": each.current.declared,
-        }
-        for each in lives.exclude(state=Check.State.RETIRED).select_related("current")
-    }
+def _check(version: CheckVersion) -> dict[str, object]:
+    return {"version": version.number, "sha256": version.sha256, "declared": version.declared}

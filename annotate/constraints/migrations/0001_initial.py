@@ -265,6 +265,11 @@ DROP FUNCTION constraints_refuse_act_update();
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='trust_rule', to='campaigns.campaign')),
             ],
         ),
+        migrations.AddField(
+            model_name='setentry',
+            name='check_version',
+            field=models.ForeignKey(help_text='What its check said then, unless that was retired.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='set_entries', to='constraints.checkversion'),
+        ),
         migrations.AddConstraint(
             model_name='checkversion',
             constraint=models.UniqueConstraint(fields=('constraint', 'number'), name='check_version_number'),

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One constraint as a revision holds it; `members` counts its violations."""
+    """One constraint as a revision holds it; `members` counts its violations, `check` is the version of its check."""
 
     constraint: int
     statement: str
     tag: str
     kind: str
     members: int
+    check: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,20 @@ class Resized:
     left: int
 
 
+@dataclass(frozen=True, slots=True)
+class Rechecked:
+    """A constraint of the later revision whose check is another version than before: None where there was none."""
+
+    entry: Entry
+    before: int | None
+
+    @property
+    def kind(self) -> str:
+        if self.before is None:
+            return "check added"
+        return "check removed" if self.entry.check is None else "check changed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
     """Each list by the size of the later entry, the largest first. A constraint may be in several of them."""
@@ -63,9 +78,11 @@ class Diff:
     split: Sequence[Split] = field(default_factory=list)
     retired: Sequence[Entry] = field(default_factory=list)
     resized: Sequence[Resized] = field(default_factory=list)
+    rechecked: Sequence[Rechecked] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return any((self.added, self.reworded, self.merged, self.split, self.retired, self.resized))
+        changes = (self.added, self.reworded, self.merged, self.split, self.retired, self.resized, self.rechecked)
+        return any(changes)
 
 
 def diff(
@@ -94,6 +111,7 @@ def diff(
         split=split,
         retired=[entry for key, entry in old.items() if went[key] is None],
         resized=[each for one, other in kept if (each := _resized(one, other, shared)) is not None],
+        rechecked=_rechecked(old, new),
     )
 
 
@@ -154,6 +172,11 @@ def _split(entry: Entry, old: Mapping[int, Entry], shared: Mapping[tuple[int, in
     if source is None or not known or 2 * counts[source] < known:
         return None
     return Split(entry, old[source])
+
+
+def _rechecked(old: Mapping[int, Entry], new: Mapping[int, Entry]) -> list[Rechecked]:
+    had = {key: old[key].check if key in old else None for key in new}
+    return [Rechecked(entry, had[key]) for key, entry in new.items() if entry.check != had[key]]
 
 
 def _resized(before: Entry, after: Entry, shared: Mapping[tuple[int, int], int]) -> Resized | None:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
-from django.db.models import Count, QuerySet
+from django.db.models import Count, F, QuerySet
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints import queries
+from annotate.constraints.checks.models import CheckVersion
 from annotate.constraints.models import Constraint, ConstraintSet, SetEntry
 from annotate.constraints.revisions import changes as revisions
 from annotate.errors import NotFound, RuleError
@@ -42,11 +43,13 @@ def diff_now(*, campaign: Campaign) -> revisions.Diff:
     """Compare what approving now would freeze with the last approved set."""
     last = queries.latest_set(campaign=campaign)
     accepted = list(Constraint.objects.filter(campaign=campaign, state=Constraint.State.ACCEPTED).order_by("id"))
-    sizes = _sizes_now([each.pk for each in accepted])
+    sizes, checks = _sizes_now([each.pk for each in accepted]), queries.check_versions(campaign=campaign)
     return revisions.diff(
         before=[] if last is None else _entries(last),
         after=[
-            revisions.Entry(each.pk, each.statement, each.tag_slug, each.kind, sizes.get(each.pk, 0))
+            revisions.Entry(
+                each.pk, each.statement, each.tag_slug, each.kind, sizes.get(each.pk, 0), _number(checks.get(each.pk))
+            )
             for each in accepted
         ],
         merges=merges_now(campaign=campaign),
@@ -113,8 +116,12 @@ def _require_later(before: ConstraintSet, after: ConstraintSet) -> None:
 
 
 def _entries(constraint_set: ConstraintSet) -> list[revisions.Entry]:
-    rows = constraint_set.entries.annotate(members=Count("violations"))
-    return [revisions.Entry(e.constraint_id, e.statement, e.tag_slug, e.kind, e.members) for e in rows]
+    rows = constraint_set.entries.annotate(members=Count("violations"), check_number=F("check_version__number"))
+    return [revisions.Entry(e.constraint_id, e.statement, e.tag_slug, e.kind, e.members, e.check_number) for e in rows]
+
+
+def _number(version: CheckVersion | None) -> int | None:
+    return None if version is None else version.number
 
 
 def _merges(constraint_set: ConstraintSet) -> Mapping[int, int]:

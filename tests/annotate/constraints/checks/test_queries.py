@@ -151,8 +151,8 @@ def test_screened_and_rewards_are_of_trusted_checks_only() -> None:
     campaign = checks.world(hits=6, clear=2)
     admin = factories.admin_of(campaign)
     actions.accept(constraint=checks.constraint(campaign), by=admin, now=NOW)
-    actions.approve(campaign=campaign, by=admin, now=NOW)
     life = checks.trusted(campaign)
+    actions.approve(campaign=campaign, by=admin, now=NOW)
 
     def screened() -> int:
         return Output.objects.filter(check_queries.screened(campaign=campaign), campaign=campaign).count()
@@ -167,6 +167,23 @@ def test_screened_and_rewards_are_of_trusted_checks_only() -> None:
     checks.step(life, checking.SHADOW)
     assert screened() == 0
     assert check_queries.rewards(campaign=campaign) == []
+
+
+def test_rewards_are_what_the_latest_set_froze_while_that_is_trusted() -> None:
+    campaign = checks.world(hits=6, clear=2)
+    admin = factories.admin_of(campaign)
+    actions.accept(constraint=checks.constraint(campaign), by=admin, now=NOW)
+    actions.approve(campaign=campaign, by=admin, now=NOW)
+    checks.trusted(campaign)
+    assert check_queries.rewards(campaign=campaign) == []
+    actions.approve(campaign=campaign, by=admin, now=NOW)
+    assert len(check_queries.rewards(campaign=campaign)) == 1
+    later = checks.run(checks.saved(campaign, "check: number_in_source\nexceptions: [1]\n"))
+    checks.step(later, checking.TRUSTED)
+    assert check_queries.rewards(campaign=campaign) == []
+    actions.approve(campaign=campaign, by=admin, now=NOW)
+    [reward] = check_queries.rewards(campaign=campaign)
+    assert reward["exceptions"] == [1]
 
 
 def test_rewards_need_an_approved_set() -> None:

@@ -181,11 +181,14 @@ def test_a_set_goes_round_by_file_with_its_checks(campaign: Campaign, ada: User)
     check_actions.save(constraint=one, text="check: number_in_source\n", by=ada, now=NOW)
     rows.constraint(campaign, "second", members=3)
     approved = actions.approve(campaign=campaign, by=ada, now=NOW)
+    check_actions.save(constraint=one, text="check: length\nmost: 9\n", by=ada, now=NOW)
     found = constitution_queries.document(constraint_set=approved)
     assert [(each.number, each.statement, each.support) for each in found.principles] == [
         (1, "second", Support(3, 3, 3)),
         (2, one.statement, Support(2, 2, 2)),
     ]
+    frozen = found.principles[1].check
+    assert frozen is not None and (frozen["version"], frozen["declared"]) == (1, [{"check": "number_in_source"}])
     other = factories.campaign("other", by=ada)
     for form in ("json", "yaml"):
         data, _ = constitution_queries.written(constraint_set=approved, form=form)
