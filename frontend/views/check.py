@@ -16,7 +16,7 @@ from annotate import clock
 from annotate.campaigns.models import Campaign
 from annotate.constraints import queries
 from annotate.constraints.checks import actions as check_actions
-from annotate.constraints.checks import checking, precision
+from annotate.constraints.checks import checking, judging_queries, precision
 from annotate.constraints.checks import preview as check_preview
 from annotate.constraints.checks import queries as check_queries
 from annotate.constraints.checks.models import Check
@@ -41,6 +41,10 @@ EXAMPLES = (
     ("check: pattern\npattern: as an AI\nignore_case: true\nmost: 0", "words that must not be there"),
     ("check: number_in_source\nexceptions: [1, 2]", "a number that the prompt does not give"),
     ("- check: length\n  most: 120\n- check: repeated_ngram\n  words: 4", "several: each must pass"),
+)
+JUDGE = (
+    "check: judge\nmodel: {name}\nquestion: Does the text promise a refund?",
+    "a language model, asked once about each output; yes is a violation",
 )
 
 
@@ -146,7 +150,7 @@ def _page(
         "text": typed if typed is not None else (life.current.text if life else ""),
         "versions": list(check_queries.versions(constraint=found)[:VERSIONS]),
         "history": check_queries.history(constraint=found),
-        "examples": EXAMPLES,
+        "examples": _examples(),
         "error": error,
         "seed": SEED,
         "can_write": found.state != Constraint.State.RETIRED,
@@ -158,11 +162,19 @@ def _page(
     return doors.render(request, "check.html", context, campaign=campaign, tab="constraints", status=status)
 
 
+def _examples() -> list[tuple[str, str]]:
+    """Those that can be tried here: a judge needs a model, and is shown with the first one's name."""
+    example, about = JUDGE
+    names = sorted(judging_queries.models())[:1]
+    return [*EXAMPLES, *((example.format(name=name), about) for name in names)]
+
+
 def _standing(campaign: Campaign, life: Check) -> dict[str, Any]:
     rule, counts = check_queries.trust_rule(campaign=campaign), check_queries.counts(life)
     steps = [(to, *_words(life, to)) for to in checking.FOLLOWERS[life.state]]
     return {
         "counts": counts,
+        "asking": judging_queries.standing(life=life),
         "measured": _measures(counts) if life.weighed_at else [],
         "lacks": precision.lacking(counts=counts, precision=rule.precision, adjudicated=rule.adjudicated),
         "steps": steps,

@@ -19,9 +19,9 @@ from django.views.decorators.http import require_http_methods
 from annotate import clock
 from annotate.campaigns.models import Campaign
 from annotate.constraints.checks import actions as check_actions
-from annotate.constraints.checks import checking, precision
+from annotate.constraints.checks import checking, judging_queries, precision
 from annotate.constraints.checks import queries as check_queries
-from annotate.constraints.checks.models import Check, CheckResult
+from annotate.constraints.checks.models import Check, CheckResult, Judging
 from annotate.errors import NotAllowed, RuleError
 from frontend import doors, paging
 from frontend.views import check as check_page
@@ -35,6 +35,7 @@ class Row:
 
     life: Check
     counts: precision.Counts
+    judging: Judging | None
 
     @property
     def covered(self) -> int | None:
@@ -63,9 +64,11 @@ def checks(request: doors.Request, campaign: Campaign) -> HttpResponse:
             messages.success(request, "The rule is stored. Checks that no longer earn trust fall back soon.")
             return HttpResponseRedirect(doors.address("checks", campaign=campaign))
     lives = check_queries.lives(campaign=campaign)
-    rule = check_queries.trust_rule(campaign=campaign)
+    rule, asking = check_queries.trust_rule(campaign=campaign), judging_queries.judgings(lives=lives)
     context: dict[str, Any] = {
-        "rows": [Row(life=each, counts=check_queries.counts(each)) for each in lives],
+        "rows": [
+            Row(life=each, counts=check_queries.counts(each), judging=asking.get(each.current_id)) for each in lives
+        ],
         "pairs": check_queries.together(lives=[each for each in lives if each.state in checking.RUNNING]),
         "disputed": check_queries.disputed(campaign=campaign).exists(),
         "typed": request.POST if error else {"precision": f"{rule.precision:g}", "adjudicated": rule.adjudicated},
