@@ -49,6 +49,47 @@ def chart(points: Points, *, units: int) -> Chart | None:
     )
 
 
+@dataclass(frozen=True)
+class Contraction:
+    """Shares by set as lists of points: `checks`, `people` and the `band` of people's intervals, empty without any."""
+
+    checks: str
+    people: str
+    band: str
+    lines: list[float]
+    xs: list[str]
+    ys: list[str]
+
+
+Interval = tuple[float, float, float]
+"""A share, and the ends of its interval."""
+
+
+def contraction(
+    *, revisions: Sequence[int], people: Sequence[Interval | None], checks: Sequence[float | None]
+) -> Contraction | None:
+    """Return the chart of what survives each set; None for fewer than two, which make no line. A share that is None,
+    where nothing was checked or judged, is left out.
+
+    >>> made = contraction(revisions=[1, 2], people=[None, None], checks=[1.0, 0.5])
+    >>> made and (made.checks, made.people, made.xs)
+    ('0.0,0.0 1000.0,200.0', '', ['Set 1', 'Set 2'])
+    """
+    if len(revisions) < 2:
+        return None
+    place = _Place(len(revisions) - 1, 1.0)
+    judged = [(x, each) for x, each in enumerate(people) if each is not None]
+    lower = [(x, low) for x, (_, low, _) in reversed(judged)]
+    return Contraction(
+        checks=place.all((x, share) for x, share in enumerate(checks) if share is not None),
+        people=place.all((x, share) for x, (share, _, _) in judged),
+        band=place.all([*((x, high) for x, (_, _, high) in judged), *lower]),
+        lines=[HEIGHT * step / STEPS for step in range(1, STEPS)],
+        xs=[f"Set {revisions[0]}", f"Set {revisions[-1]}"],
+        ys=[f"{100 * step // STEPS} %" for step in range(STEPS, -1, -1)],
+    )
+
+
 def nice(most: float) -> float:
     """Return where an axis ends whose four steps are 1, 2, 2.5 or 5 times a power of ten, or smaller whole numbers.
 

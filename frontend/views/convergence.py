@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
-from annotate.constraints.convergence import actions, queries
+from annotate.constraints.convergence import actions, queries, saturation
 from annotate.constraints.convergence.saturation import Estimate
 from annotate.errors import NotAllowed, RuleError
 from frontend import convergence_chart, doors
@@ -51,6 +53,17 @@ class Row:
     value: str
     units: str
     cells: list[Cell | None]
+
+
+@dataclass(frozen=True)
+class SetRow:
+    """An approved set in the table of what is still allowed."""
+
+    step: queries.Step
+    checks: queries.CheckStep
+    people: Cell | None
+    own: Cell | None
+    so_far: Cell | None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -144,8 +157,42 @@ def _shown(report: queries.Report, key: str) -> dict[str, Any]:
         "unsliced": [(KINDS[kind], count) for kind, count in report.unsliced.items()],
         "left_out": [(report.left_out.get(name, 0), about) for name, about in LEFT_OUT],
         "stop": _stop(report),
-        "steps": [(each, _share(each.survivors)) for each in report.steps],
+        "farthest": said(saturation.farthest(chosen.merged.incidence)),
+        **_contraction(report),
     }
+
+
+def _contraction(report: queries.Report) -> dict[str, Any]:
+    rows = [
+        SetRow(
+            step=step,
+            checks=checks,
+            people=_share(step.survivors),
+            own=_share(checks.own) if checks.checked else None,
+            so_far=_share(checks.so_far) if ever else None,
+        )
+        for step, checks, ever in zip(report.steps, report.check_steps, _ever_checked(report), strict=True)
+    ]
+    latest = rows[-1] if rows else None
+    return {
+        "steps": rows,
+        "latest": latest,
+        "uncovered_more": latest.checks.without - len(report.uncovered) if latest else 0,
+        "contraction": convergence_chart.contraction(
+            revisions=[row.step.revision for row in rows],
+            people=[_between(row.step.survivors) for row in rows],
+            checks=[None if row.so_far is None else row.checks.so_far.share for row in rows],
+        ),
+    }
+
+
+def _ever_checked(report: queries.Report) -> list[bool]:
+    """Of each set, whether it or one before it has a check that looked at the probe."""
+    return list(itertools.accumulate((each.checked > 0 for each in report.check_steps), operator.or_))
+
+
+def _between(share: queries.Share) -> tuple[float, float, float] | None:
+    return None if share.share is None or share.interval is None else (share.share, *share.interval)
 
 
 def _row(each: queries.Slice) -> Row:

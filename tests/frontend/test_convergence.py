@@ -11,6 +11,7 @@ from django.utils.html import escape
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
+from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.convergence import actions as convergence
 from annotate.constraints.convergence.models import Convergence, Probe, StopRule
 from annotate.constraints.models import Constraint
@@ -50,7 +51,7 @@ def compute(campaign: Campaign) -> None:
 
 
 def test_axes_end_at_round_numbers() -> None:
-    assert doctest.testmod(convergence_chart) == (0, 1)
+    assert doctest.testmod(convergence_chart) == (0, 3)
 
 
 def test_chart_places_points_and_the_end_of_what_was_reviewed() -> None:
@@ -130,7 +131,40 @@ def test_probe_can_be_drawn_anew(client: Client, campaign: Campaign) -> None:
     compute(campaign)
     page = client.get(PAGE)
     assert "Set 1" in page.text
-    assert [step.survivors.count for step, _ in page.context["steps"]] == [4]
+    assert [row.step.survivors.count for row in page.context["steps"]] == [4]
+    assert "No check stands for 2 of the 2 constraints of set 1" in " ".join(page.text.split())
+
+
+def test_page_shows_what_survives_by_checks_beside_people(client: Client, campaign: Campaign) -> None:
+    reviewed(campaign)
+    client.post(PAGE, {"action": "probe"})
+    Constraint.objects.update(state="accepted", statement=HOSTILE)
+    admin = factories.admin_of(campaign)
+    constraints.approve(campaign=campaign, by=admin, now=NOW)
+    one = Constraint.objects.order_by("id")[0]
+    text = "check: length\nmost: 1\n"
+    check_actions.save(constraint=one, text=text, by=admin, now=NOW)
+    constraints.approve(campaign=campaign, by=admin, now=NOW)
+    convergence.look(campaign_id=campaign.pk, clock=lambda: NOW)
+    compute(campaign)
+    page = client.get(PAGE)
+    first, second = page.context["steps"]
+    assert (first.so_far, first.checks.without) == (None, 2)
+    assert (second.checks.checked, second.checks.without, second.so_far.value) == (1, 1, "0 %")
+    assert "of 12" in second.so_far.between
+    assert page.context["contraction"].xs == ["Set 1", "Set 2"]
+    assert "No check stands for 1 of the 2 constraints of set 2" in " ".join(page.text.split())
+    assert HOSTILE not in page.text
+
+
+def test_contraction_is_drawn_from_the_second_set_on() -> None:
+    assert convergence_chart.contraction(revisions=[3], people=[None], checks=[0.5]) is None
+    made = convergence_chart.contraction(
+        revisions=[3, 4, 5], people=[None, (0.5, 0.25, 0.75), None], checks=[1, 0.5, 0]
+    )
+    assert made is not None
+    assert (made.checks, made.people) == ("0.0,0.0 500.0,200.0 1000.0,400.0", "500.0,200.0")
+    assert made.band == "500.0,100.0 500.0,300.0"
 
 
 def test_page_reads_no_judgment_text_and_never_computes(client: Client, campaign: Campaign) -> None:

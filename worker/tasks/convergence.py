@@ -10,6 +10,7 @@ from worker.task import task
 
 @task()
 def compute(campaign_id: int) -> None:
+    convergence.look(campaign_id=campaign_id, clock=clock.now)
     convergence.compute(campaign_id=campaign_id, clock=clock.now)
 
 

@@ -1,9 +1,9 @@
-"""Every write to convergence: the stop rule, the probe set, the figures. Reads are in convergence_queries."""
+"""Every write to convergence: the stop rule, the probe set, what checks say of it, the figures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -13,13 +13,18 @@ from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign, Membership
-from annotate.constraints.convergence import queries, reading
+from annotate.constraints.checks import checking
+from annotate.constraints.checks import queries as check_queries
+from annotate.constraints.checks.models import CheckResult, CheckVersion
+from annotate.constraints.convergence import probing, queries, reading
 from annotate.constraints.convergence.models import Convergence, Probe, StopRule
 from annotate.errors import RuleError
 
 PROBE_AT_MOST = 500
 PROBE_LEAST = 100
 """Outputs to be reviewed before a probe is drawn from them by itself."""
+LOOK_AT_ONCE = 50
+"""Outputs of the probe that a check looks at before what it said is stored."""
 
 Clock = Callable[[], datetime]
 
@@ -73,6 +78,43 @@ def redraw_probe(*, campaign: Campaign, by: User, now: datetime) -> Probe:
     return made
 
 
+def look(*, campaign_id: int, clock: Clock) -> int:
+    """Run the frozen checks of the sets on what they have not looked at of the probe set. Returns how many results.
+
+    Nothing is locked while a check thinks, and each portion is stored by itself: killed, it goes on where it was; by
+    two workers, an output counts once. A check that cannot be run here is left and counts as one that has not looked;
+    so is one that asks a model, until it has said enough where checks run, within a budget.
+    """
+    campaign = Campaign.objects.get(pk=campaign_id)
+    if not _is_behind(campaign):
+        return 0
+    probe = _probe(campaign, clock())
+    late = [] if probe is None else probing.behind(campaign=campaign, probe=probe)
+    return sum(_look(version, missing) for version, missing in late)
+
+
+def _look(version: CheckVersion, missing: Sequence[int]) -> int:
+    stored = 0
+    for start in range(0, len(missing), LOOK_AT_ONCE):
+        try:
+            results = _results(version, missing[start : start + LOOK_AT_ONCE])
+        except ValueError:
+            break
+        CheckResult.objects.bulk_create(results, ignore_conflicts=True)
+        stored += len(results)
+    return stored
+
+
+def _results(version: CheckVersion, output_ids: Sequence[int]) -> list[CheckResult]:
+    """Raises ValueError where the check cannot be made, or its function fails."""
+    made, found = checking.made(version.declared), []
+    for output in check_queries.texts(output_ids=output_ids):
+        said = checking.look(made, prompt=check_queries.prompt_of(output), output=output.text)
+        result = CheckResult(version=version, output_id=output.pk, violated=said.violated, findings=said.findings)
+        found.append(result)
+    return found
+
+
 @transaction.atomic
 def compute(*, campaign_id: int, clock: Clock) -> bool:
     """Bring the figures up to date. Returns whether there was anything to do, and nobody else at it.
@@ -85,7 +127,7 @@ def compute(*, campaign_id: int, clock: Clock) -> bool:
     row = Convergence.objects.select_for_update(skip_locked=True).filter(campaign=campaign).first()
     if row is None or not _is_behind(campaign):
         return False
-    probe = Probe.objects.filter(campaign=campaign).first() or _draw(campaign, now, least=PROBE_LEAST)
+    probe = _probe(campaign, now)
     state = queries.state(campaign_id=campaign_id)
     assert state is not None
     row.figures = reading.figures(campaign=campaign, probe=probe)
@@ -98,6 +140,10 @@ def compute(*, campaign_id: int, clock: Clock) -> bool:
 def _is_behind(campaign: Campaign) -> bool:
     state = queries.state(campaign_id=campaign.pk)
     return state is not None and state.fingerprint != state.computed_fingerprint
+
+
+def _probe(campaign: Campaign, now: datetime) -> Probe | None:
+    return Probe.objects.filter(campaign=campaign).first() or _draw(campaign, now, least=PROBE_LEAST)
 
 
 def _draw(campaign: Campaign, now: datetime, *, least: int) -> Probe | None:

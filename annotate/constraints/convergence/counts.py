@@ -155,47 +155,6 @@ def violated(*, marks: Sequence[Mark], decided: int, lineage: Mapping[int, Seque
     return frozenset(each for each, annotators in by_constraint.items() if 2 * len(annotators) > decided)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """One revision on the probe. `is_nested`: nothing that the revision before prohibits is allowed again here, so that
-    survivors can only become fewer; None for the first. `holds`: they did."""
-
-    revision: int
-    constraints: int
-    survivors: int
-    is_nested: bool | None
-    holds: bool | None
-
-
-def contraction(
-    *,
-    revisions: Sequence[tuple[int, frozenset[int]]],
-    outputs: Sequence[frozenset[int]],
-    lineage: Mapping[int, Sequence[int]],
-) -> list[Step]:
-    """Return, revision by revision, how many outputs violate none of its constraints.
-
-    `outputs` holds what each output of the probe violates by people's consensus.
-    """
-    steps: list[Step] = []
-    before: frozenset[int] = frozenset()
-    for revision, prohibited in revisions:
-        survivors = sum(not (each & prohibited) for each in outputs)
-        is_nested = all(set(lineage.get(each, [each])) & prohibited for each in before) if steps else None
-        holds = survivors <= steps[-1].survivors if is_nested else None
-        steps.append(
-            Step(
-                revision=revision,
-                constraints=len(prohibited),
-                survivors=survivors,
-                is_nested=is_nested,
-                holds=holds,
-            )
-        )
-        before = prohibited
-    return steps
-
-
 def lineages(merged_into: Mapping[int, int | None]) -> dict[int, list[int]]:
     """Return, for each constraint, itself and what it was merged into, to the one that lives.
 

@@ -13,6 +13,7 @@ from annotate.campaigns.models import Campaign
 from annotate.constraints.convergence import saturation, sql
 from annotate.constraints.convergence.models import Convergence, Probe, StopRule
 from annotate.constraints.convergence.saturation import Estimate, Incidence, New, Rule, Stop
+from annotate.constraints.models import SetEntry
 from annotate.constraints.queries import MARGIN
 from annotate.intake.models import ImportBatch
 from annotate.quality import gold
@@ -22,6 +23,7 @@ REST = 20
 """A campaign is left alone for so many times as long as its figures took."""
 AHEAD = 100
 """Reviews looked ahead where no stop rule says how many."""
+UNCOVERED_SHOWN = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,27 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckStep:
+    """One approved set on the probe, by checks: of all its outputs, those that pass the set's own checks, and those of
+    all sets so far. `waiting` checks have not looked at all of the probe and are in neither."""
+
+    revision: int
+    checked: int
+    waiting: int
+    without: int
+    own: Share
+    so_far: Share
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uncovered:
+    """A constraint of the latest set that no check stands for."""
+
+    constraint_id: int
+    statement: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """What the page shows. `ahead` is how many reviews the new ones are expected in."""
 
@@ -115,6 +138,9 @@ class Report:
     probe: Probe | None
     probe_judged: int
     steps: Sequence[Step]
+    check_steps: Sequence[CheckStep]
+    uncovered: Sequence[Uncovered]
+    joined: int
 
     @property
     def whole(self) -> Slice:
@@ -195,7 +221,18 @@ def report(*, campaign: Campaign) -> Report | None:
         probe=Probe.objects.select_related("batch").filter(campaign=campaign).first(),
         probe_judged=found["probe"]["judged"] if found["probe"] else 0,
         steps=_steps(found["probe"]),
+        check_steps=_check_steps(found["probe"]),
+        uncovered=uncovered(campaign=campaign),
+        joined=found["joined"],
     )
+
+
+def uncovered(*, campaign: Campaign) -> list[Uncovered]:
+    """Return the first constraints of the latest set without a check, by id."""
+    latest = campaign.constraint_sets.order_by("-revision").values("pk")[:1]
+    entries = SetEntry.objects.filter(constraint_set=latest, check_version=None).order_by("constraint_id")
+    rows = entries.values_list("constraint_id", "statement")[:UNCOVERED_SHOWN]
+    return [Uncovered(constraint_id=pk, statement=statement) for pk, statement in rows]
 
 
 def _rule(row: StopRule) -> Rule:
@@ -237,4 +274,20 @@ def _steps(kept: dict[str, Any] | None) -> list[Step]:
         )
         for each in (kept or {}).get("steps", [])
         if kept is not None
+    ]
+
+
+def _check_steps(kept: dict[str, Any] | None) -> list[CheckStep]:
+    if kept is None:
+        return []
+    return [
+        CheckStep(
+            revision=each["revision"],
+            checked=each["checked"],
+            waiting=each["waiting"],
+            without=each["without"],
+            own=Share(count=each["own"], of=kept["outputs"]),
+            so_far=Share(count=each["so_far"], of=kept["outputs"]),
+        )
+        for each in kept["checks"]
     ]

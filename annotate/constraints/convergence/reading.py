@@ -11,16 +11,15 @@ from django.db import connection
 
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign, Tag
-from annotate.constraints.convergence import counts, sql
+from annotate.constraints.convergence import counts, probing, sql
 from annotate.constraints.convergence.counts import Mark, Reviewed
 from annotate.constraints.convergence.models import Probe
-from annotate.constraints.models import Constraint, SetEntry
+from annotate.constraints.models import Constraint
 from annotate.quality.judges import PEOPLE
 
 ROWS_AT_ONCE = 2000
 SLICES_SHOWN = 20
 """Slices of a kind whose figures are kept, the largest first."""
-REVISIONS_SHOWN = 60
 
 Lineage = Mapping[int, Sequence[int]]
 Row = tuple[Any, ...]
@@ -39,6 +38,7 @@ def figures(*, campaign: Campaign, probe: Probe | None) -> dict[str, Any]:
         ledger.add(_reviewed(row, lineage))
     programs, undecided = _fetch_one(sql.UNDECIDED, campaign)
     [skipped] = _fetch_one(sql.SKIPPED, campaign)
+    [joined] = _fetch_one(sql.JOINED, campaign)
     left_out = {"programs": programs, "undecided": undecided, "skipped": skipped}
     return {
         "slices": _slices(ledger),
@@ -47,6 +47,7 @@ def figures(*, campaign: Campaign, probe: Probe | None) -> dict[str, Any]:
         "kinds_differ": differ,
         "ungrouped": loose["ungrouped"],
         "residual": loose["residual"],
+        "joined": joined,
         "left_out": left_out | {reason: loose[reason] for reason in ("gold", "evaluate", "priority")},
         "probe": None if probe is None else _contraction(campaign, probe, lineage),
     }
@@ -125,23 +126,9 @@ def _sight(tally: counts.Tally, sight: counts.Sight) -> dict[str, Any]:
 
 
 def _contraction(campaign: Campaign, probe: Probe, lineage: Lineage) -> dict[str, Any]:
-    found = [
-        counts.violated(marks=_marks(row, lineage), decided=row[1], lineage=lineage)
-        for row in rows(campaign=campaign, kinds_differ=False, outputs=probe.output_ids)
-    ]
-    steps = counts.contraction(revisions=_revisions(campaign), outputs=found, lineage=lineage)
-    return {"outputs": len(probe.output_ids), "judged": len(found), "steps": [asdict(step) for step in steps]}
-
-
-def _revisions(campaign: Campaign) -> list[tuple[int, frozenset[int]]]:
-    """The latest sets and the constraints in each, the oldest first."""
-    wanted = campaign.constraint_sets.order_by("-revision").values_list("id", "revision")[:REVISIONS_SHOWN]
-    revisions = dict(wanted)
-    held: dict[int, set[int]] = {pk: set() for pk in revisions}
-    entries = SetEntry.objects.filter(constraint_set__in=list(revisions)).order_by()
-    for pk, constraint in entries.values_list("constraint_set_id", "constraint_id"):
-        held[pk].add(constraint)
-    return sorted((revisions[pk], frozenset(constraints)) for pk, constraints in held.items())
+    judged = rows(campaign=campaign, kinds_differ=False, outputs=probe.output_ids)
+    people = ((_marks(row, lineage), row[1]) for row in judged)
+    return probing.figures(campaign=campaign, probe=probe, people=people, lineage=lineage)
 
 
 def _fetch_one(statement: str, campaign: Campaign) -> Row:

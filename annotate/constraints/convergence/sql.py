@@ -64,6 +64,23 @@ SKIPPED = """
 SELECT count(*) FROM queue_queueitem WHERE campaign_id = %(campaign)s AND skip_count > 0 AND judged_count = 0
 """
 
+# Members that came into a constraint after another one was merged into it: which of the two they would have joined is
+# not on record. A merge that was taken back does not count.
+JOINED = """
+WITH merged AS (
+    SELECT act.constraint_id, min(act.at) AS at FROM constraints_act AS act
+    WHERE act.campaign_id = %(campaign)s AND act.verb = 'merge'
+      AND NOT EXISTS (SELECT FROM constraints_act AS undo WHERE undo.undoes_id = act.id)
+    GROUP BY act.constraint_id
+)
+SELECT count(*)
+FROM merged JOIN constraints_member AS member ON member.constraint_id = merged.constraint_id
+JOIN judgments_violation AS violation ON violation.id = member.violation_id
+JOIN judgments_judgment AS judgment ON judgment.id = violation.judgment_id AND judgment.is_current
+WHERE judgment.created_at > merged.at
+  AND NOT EXISTS (SELECT FROM constraints_actmember AS moved WHERE moved.violation_id = violation.id)
+"""
+
 # What stands in each campaign that was judged, in one line: another line means other figures. Judgments are counted
 # among the last `margin` too: one may be withdrawn, or become visible after one with a higher id.
 STATES = """
@@ -109,4 +126,26 @@ LEFT JOIN queue_shelf AS shelf ON shelf.id = item.shelf_id
 WHERE coalesce(shelf.priority, 0) = 0
 ORDER BY md5(%(campaign)s || ':' || judged.output_id), judged.output_id
 LIMIT %(at_most)s
+"""
+
+EXISTING = "SELECT id FROM intake_output WHERE id = ANY(%(outputs)s::bigint[]) ORDER BY id"
+
+# What each version said of these outputs: an index look-up for each pair.
+LOOKED = """
+SELECT version.id, said.count, said.marked
+FROM unnest(%(versions)s::bigint[]) AS version(id)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS count, array_agg(result.output_id) FILTER (WHERE result.violated) AS marked
+    FROM constraints_checkresult AS result
+    WHERE result.version_id = version.id AND result.output_id = ANY(%(outputs)s::bigint[])
+) AS said
+"""
+
+MISSING = """
+SELECT output.id FROM unnest(%(outputs)s::bigint[]) AS output(id)
+WHERE NOT EXISTS (
+    SELECT FROM constraints_checkresult AS result
+    WHERE result.version_id = %(version)s AND result.output_id = output.id
+)
+ORDER BY output.id
 """

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from annotate.accounts.models import AuditEntry, User
 from annotate.campaigns.models import Campaign
 from annotate.campaigns.tags import TagDraft
-from annotate.constraints import actions
+from annotate.constraints import actions, acts
 from annotate.constraints.convergence import actions as convergence
 from annotate.constraints.convergence import queries
 from annotate.constraints.convergence.models import Convergence, Probe, StopRule
@@ -122,6 +122,21 @@ def test_compute_counts_before_and_after_a_merge(campaign: Campaign, person: Use
     assert whole.merged.incidence.frequencies == {3: 1}
     assert whole.separate is not None
     assert whole.separate.incidence.frequencies == {1: 1, 2: 1}
+
+
+def test_compute_tells_how_many_joined_after_a_merge(campaign: Campaign, person: User) -> None:
+    """One was there before, one was moved by the merge, and one came after: only of that one it is not known."""
+    years, dates = constraint(campaign, "No years."), constraint(campaign, "No dates.")
+    for violated in (years, dates):
+        review(campaign, violated, annotator=person)
+    assert report(campaign).joined == 0
+    admin = factories.admin_of(campaign)
+    actions.merge(into=dates, others=[years], by=admin, now=NOW + timedelta(minutes=1))
+    late = review(campaign, dates, annotator=person)
+    Judgment.objects.filter(output=late).update(created_at=NOW + timedelta(minutes=2))
+    assert report(campaign).joined == 1
+    acts.undo(campaign=campaign, by=admin, now=NOW + timedelta(minutes=3))
+    assert report(campaign).joined == 0
 
 
 def test_slices_are_by_checkpoint_import_and_language(campaign: Campaign, person: User) -> None:

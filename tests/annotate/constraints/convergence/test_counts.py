@@ -91,24 +91,3 @@ def test_votes_for_merged_constraints_add_up_in_what_they_became() -> None:
     lineage = counts.lineages({1: 3, 2: 3, 3: None})
     found = counts.violated(marks=marks((3, 1, 7), (3, 2, 8)), decided=2, lineage=lineage)
     assert found == {3}
-
-
-def test_survivors_become_fewer_with_sets_that_only_grow() -> None:
-    outputs = [frozenset({1}), frozenset({2}), frozenset({1, 2}), frozenset[int]()]
-    steps = counts.contraction(
-        revisions=[(1, frozenset({1})), (2, frozenset({1, 2})), (3, frozenset({2}))], outputs=outputs, lineage={}
-    )
-    assert [(step.survivors, step.is_nested, step.holds) for step in steps] == [
-        (2, None, None),
-        (1, True, True),
-        (2, False, None),
-    ]
-
-
-def test_a_set_with_what_a_constraint_was_merged_into_is_nested() -> None:
-    steps = counts.contraction(
-        revisions=[(1, frozenset({1})), (2, frozenset({3}))],
-        outputs=[frozenset({1, 3}), frozenset({3})],
-        lineage=counts.lineages({1: 3, 3: None}),
-    )
-    assert [(step.survivors, step.is_nested, step.holds) for step in steps] == [(1, None, None), (0, True, True)]
