@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,6 +25,10 @@ from annotate.hosting import postgres  # noqa: E402 - needs the path above
 
 IS_XDIST_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 _at_exit = contextlib.ExitStack()
+
+# A busy machine is no finding: how long an example took, or was in the making, is not looked at.
+hypothesis.settings.register_profile("patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("patient")
 
 
 def _make_home() -> Path:

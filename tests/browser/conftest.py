@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 if TYPE_CHECKING:  # this file is read before Django has its settings
     from annotate.accounts.models import User
@@ -24,6 +24,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
+PATIENCE_SECONDS = 30  # Playwright's own for everything but `expect`, which gives up after five
 Open = Callable[..., Page]
 
 
@@ -52,6 +53,7 @@ def browser() -> Iterator[Browser]:
     # Playwright keeps an event loop in this thread, in which Django would refuse to talk to the database.
     before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    expect.set_options(timeout=1_000 * PATIENCE_SECONDS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         yield launched
@@ -80,7 +82,6 @@ def open_page(browser: Browser, live_server: Any, gate: Gate) -> Iterator[Open]:
         if user is not None:
             context.add_cookies([_session(user, live_server.url)])
         page = context.new_page()
-        page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: wrong.append(f"script error: {error}"))
         page.on("console", lambda message: wrong.append(message.text) if "Content Security" in message.text else None)
         page.on("response", lambda answer: wrong.append(answer.url) if answer.status >= 500 else None)
@@ -145,11 +146,11 @@ class Gate:
         """Let nothing more in, and wait until everybody has left.
 
         Raises:
-            AssertionError: a request is still being answered after fifteen seconds.
+            AssertionError: a request is still being answered after half a minute.
         """
         with self._changed:
             self._is_open = False
-            assert self._changed.wait_for(lambda: not self._inside, timeout=15), "a request does not end"
+            assert self._changed.wait_for(lambda: not self._inside, timeout=PATIENCE_SECONDS), "a request does not end"
 
     def _leave(self, visit: object) -> None:
         with self._changed:
@@ -183,7 +184,7 @@ class Visit:
 
 def eventually(page: Page, holds: Callable[[], bool]) -> None:
     """Wait for what a request does on the server that the page does not wait for."""
-    for _ in range(400):
+    for _ in range(40 * PATIENCE_SECONDS):
         if holds():
             return
         page.wait_for_timeout(25)

@@ -38,11 +38,11 @@ def states() -> dict[str, str]:
 
 def says(page: Page, text: str) -> None:
     """Wait until the last act is named so, over the reload that it may take."""
-    expect(page.locator("#undo .hint")).to_contain_text(text, timeout=15_000)
+    expect(page.locator("#undo .hint")).to_contain_text(text)
 
 
 def has_nothing_to_undo(page: Page) -> None:
-    expect(page.locator("#undo .hint")).to_have_count(0, timeout=15_000)
+    expect(page.locator("#undo .hint")).to_have_count(0)
 
 
 def press(page: Page, keys: str) -> None:
@@ -111,14 +111,14 @@ def test_similar_pairs_by_one_key_each(open_page: Open, campaign: Campaign, ada:
     merging_actions.compare(campaign_id=campaign.pk, now=NOW)
     assert MergeProposal.objects.count() == 2
     page = open_page(f"{LIST}similar/", ada)
-    expect(page.locator("article.similar")).to_have_count(2, timeout=15_000)
+    expect(page.locator("article.similar")).to_have_count(2)
     press(page, "j m")
-    expect(page.locator("article.similar")).to_have_count(1, timeout=15_000)
+    expect(page.locator("article.similar")).to_have_count(1)
     says(page, "merging into")
     press(page, "u")
-    expect(page.locator("article.similar")).to_have_count(2, timeout=15_000)
+    expect(page.locator("article.similar")).to_have_count(2)
     press(page, "j n")
-    expect(page.locator("article.similar")).to_have_count(1, timeout=15_000)
+    expect(page.locator("article.similar")).to_have_count(1)
     assert MergeProposal.objects.exclude(refused_at=None).count() == 1
 
 

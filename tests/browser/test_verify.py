@@ -153,12 +153,7 @@ def test_leaving_keeps_the_choice_and_gives_back_what_was_fetched_ahead(
     first = output(page)
     page.keyboard.press("y")
     page.goto("/c/helpdesk/")
-    for _ in range(100):
-        if current() and not Turn.objects.filter(state="open").exists():
-            break
-        page.wait_for_timeout(50)
-    eventually(page, lambda: current() == {first: "violated"})
-    assert not Turn.objects.filter(state="open").exists()
+    eventually(page, lambda: current() == {first: "violated"} and not Turn.objects.filter(state="open").exists())
 
 
 def test_another_question_waits_until_it_is_read(open_page: Open, campaign: Campaign, ada: User) -> None:

@@ -29,7 +29,7 @@ from worker.tasks import exports as export_tasks
 from worker.tasks import intake as intake_tasks
 from worker.tasks import runs as run_tasks
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 HOME = "/c/sums/"
 OUTPUTS = [
@@ -99,7 +99,7 @@ def _judge(page: Page) -> int:
 
 def _wait_for_count(count: int) -> None:
     """Until the judgments are in the database: the page shows the next output before its submit has answered."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while Judgment.objects.count() < count:
         assert time.monotonic() < until
         time.sleep(0.05)
@@ -152,7 +152,7 @@ def _train(page: Page) -> None:
         page.fill(f"[name={name}]", value)
     page.get_by_role("button", name="Request the run").click()
     page.wait_for_url("**/runs/*/")
-    run, until = Run.objects.get(), time.monotonic() + 60
+    run, until = Run.objects.get(), time.monotonic() + 120
     while not run.is_over:
         assert time.monotonic() < until, f"still {run.state}, {run.phase}"
         run_tasks.advance(run.pk)
@@ -182,7 +182,7 @@ def _token(page: Page) -> str:
 def _judgments(url: str, token: str) -> list[dict[str, Any]]:
     request = urllib.request.Request(f"{url}/api/v1{HOME.replace('/c/', '/campaigns/')}judgments")
     request.add_header("Authorization", f"Bearer {token}")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         found: list[dict[str, Any]] = json.load(answer)["results"]
     return found
 

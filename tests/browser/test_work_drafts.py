@@ -36,7 +36,6 @@ def draft() -> list[str]:
 def second_tab(page: Page) -> Page:
     context: BrowserContext = page.context
     tab = context.new_page()
-    tab.set_default_timeout(15_000)
     tab.goto(WORK)
     return tab
 

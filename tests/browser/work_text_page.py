@@ -214,7 +214,6 @@ def read(browser: Browser) -> Iterator[Read]:
         page = context.new_page()
         if before:
             page.add_init_script(before)
-        page.set_default_timeout(10_000)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         return show(page, text, language=language, output=output)
 

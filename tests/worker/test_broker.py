@@ -32,7 +32,7 @@ def test_long_queue_names_fit_and_stay_apart(queue: kombu.Connection) -> None:
 def test_long_queue_name_carries_messages(queue: kombu.Connection) -> None:
     simple = queue.SimpleQueue("q" * 70)
     simple.put({"id": 1})
-    message = simple.get(timeout=5)
+    message = simple.get(timeout=60)
     assert message.payload == {"id": 1}
     message.ack()
 
@@ -48,14 +48,14 @@ def test_broadcast_with_headers_arrives(queue: kombu.Connection) -> None:
 
     with queue.Consumer(inbox, callbacks=[take]):
         queue.Producer().publish({"id": 2}, exchange=exchange, headers={"who": "test"})
-        queue.drain_events(timeout=5)
+        queue.drain_events(timeout=60)
     assert received == [{"id": 2}]
 
 
 def test_message_in_hand_is_renewed_until_acknowledged(queue: kombu.Connection) -> None:
     simple = queue.SimpleQueue("held")
     simple.put({"id": 3})
-    message = simple.get(timeout=5)
+    message = simple.get(timeout=60)
     with connection.cursor() as cursor:
         cursor.execute("UPDATE pgmq.q_held SET vt = now()")
         assert broker.renew() == 1
@@ -68,7 +68,7 @@ def test_message_in_hand_is_renewed_until_acknowledged(queue: kombu.Connection) 
 def test_lost_connection_lets_its_messages_come_back(queue: kombu.Connection) -> None:
     simple = queue.SimpleQueue("lost")
     simple.put({"id": 4})
-    simple.get(timeout=5)
+    simple.get(timeout=60)
     assert broker.renew() == 1
     queue.collapse() if hasattr(queue, "collapse") else queue.close()
     assert broker.renew() == 0

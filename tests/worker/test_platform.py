@@ -117,7 +117,7 @@ def test_up_prints_where_to_go_and_the_first_admins_link(platform: Platform) -> 
     base = f"http://127.0.0.1:{platform.port}"
     found = re.search(rf"^ready: {base}/  \(first admin: ({base}/invite/\S+/)\)$", platform.log.read_text(), re.M)
     assert found, platform.log.read_text()
-    with urllib.request.urlopen(found.group(1), timeout=10) as response:
+    with urllib.request.urlopen(found.group(1), timeout=60) as response:
         assert response.status == 200
         assert "Content-Security-Policy" in response.headers
 
@@ -159,7 +159,7 @@ def test_killed_database_comes_back_with_its_rows(platform: Platform) -> None:
 def test_killed_supervisor_leaves_nothing_and_starts_again(platform: Platform) -> None:
     platform.process.kill()
     platform.process.wait()
-    platform.wait_for(lambda: not platform.processes(), what=f"the end of {platform.processes()}", seconds=30)
+    platform.wait_for(lambda: not platform.processes(), what=f"the end of {platform.processes()}")
     platform.start()
     assert platform.is_ready()
 
@@ -167,5 +167,5 @@ def test_killed_supervisor_leaves_nothing_and_starts_again(platform: Platform) -
 def test_ctrl_c_stops_everything(platform: Platform) -> None:
     platform.process.send_signal(signal.SIGINT)
     assert platform.process.wait(timeout=60) == 0, platform.log.read_text()
-    platform.wait_for(lambda: not platform.processes(), what=f"the end of {platform.processes()}", seconds=15)
+    platform.wait_for(lambda: not platform.processes(), what=f"the end of {platform.processes()}")
     assert platform.log.read_text().endswith("stopped\n")

@@ -44,7 +44,7 @@ class Running:
             self.process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(folder)], stdout=log, stderr=log)
 
     def wait_for(self, is_so: Callable[[], bool], *, what: str) -> None:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while not is_so():
             assert time.monotonic() < until, f"waited too long for {what}:\n{self.log.read_text()}"
             time.sleep(0.02)
@@ -80,7 +80,7 @@ def running(tmp_path: Path) -> Running:
 def test_stop_is_in_order_and_leaves_nothing(running: Running, tmp_path: Path) -> None:
     pids = [*running.children(), running.grandchild()]
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(timeout=20) == 0
+    assert running.process.wait(timeout=60) == 0
     assert (tmp_path / "slow-ended").exists()
     assert not any(is_alive(pid) for pid in pids)
 
@@ -94,7 +94,7 @@ def test_killed_child_starts_again_without_its_leftovers(running: Running) -> No
     assert "parent | ended by SIGKILL; starts again in 0.5 s" in running.log.read_text()
     running.wait_for(lambda: not is_alive(grandchild), what="the first grandchild's end")
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(timeout=20) == 0
+    assert running.process.wait(timeout=60) == 0
 
 
 def test_killed_supervisor_takes_its_children_along(running: Running) -> None:

@@ -31,7 +31,7 @@ def at_once(*calls: Callable[[], T]) -> list[T]:
 
     def run(call: Callable[[], T]) -> T:
         try:
-            gate.wait(timeout=20)
+            gate.wait(timeout=60)
             return call()
         finally:
             connection.close()
@@ -112,7 +112,7 @@ def test_somebodys_first_lease_does_not_wait_for_what_comes_back() -> None:
 
     def lease() -> Lease | None:
         with connection.cursor() as cursor:
-            cursor.execute("SET lock_timeout = '300ms'")
+            cursor.execute("SET lock_timeout = '10s'")
         return actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
 
     with transaction.atomic():

@@ -184,7 +184,7 @@ def offered_beside_an_import(monkeypatch: pytest.MonkeyPatch) -> set[int]:
             rows.outputs(campaign, "not committed")
             first = pool.submit(in_thread, lambda: take_and_skip(campaign, ada))
             wait_until_blocked()
-        seen = {first.result(timeout=20)}
+        seen = {first.result(timeout=60)}
     second = actions.lease_next(campaign=campaign, annotator=ada, now=NOW)
     return seen | ({second.output_id} if second else set())
 
@@ -206,12 +206,12 @@ def in_thread(call: Callable[[], int]) -> int:
 def elsewhere(call: Callable[[], int]) -> int:
     """The answer of a call on a connection of its own."""
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(in_thread, call).result(timeout=20)
+        return pool.submit(in_thread, call).result(timeout=60)
 
 
 def wait_until_blocked() -> None:
     """Wait until some other connection waits for a lock of ours."""
-    for _ in range(200):
+    for _ in range(3_000):
         with connection.cursor() as cursor:
             cursor.execute("SELECT count(*) FROM pg_locks WHERE pg_backend_pid() = ANY(pg_blocking_pids(pid))")
             row = cursor.fetchone()

@@ -52,15 +52,15 @@ def test_kill_9_of_the_trainer_then_resume_ends_in_a_checkpoint_and_its_outputs(
         assert not after.is_over, after.reason
         return any(event["kind"] == "saved" for event in place.read_events())
 
-    wait_until(has_saved, seconds=60)
+    wait_until(has_saved, seconds=120)
     os.kill(pid_in(place.path, "trainer"), signal.SIGKILL)
-    wait_until(lambda: advance().is_over, seconds=10)
+    wait_until(lambda: advance().is_over)
     lost = models.Run.objects.get(pk=run.pk)
     assert (lost.state, lost.attempt) == ("lost", 1), lost.reason
     assert "SIGKILL" in lost.reason
 
     actions.resume(run=lost, by=ada, now=NOW)
-    wait_until(lambda: advance().is_over, seconds=90)
+    wait_until(lambda: advance().is_over, seconds=120)
     done = models.Run.objects.get(pk=run.pk)
     assert (done.state, done.attempt) == ("succeeded", 2), done.reason
     assert "resumed" in {event["kind"] for event in place.read_events()}
