@@ -1,7 +1,8 @@
-"""Grouping, measured: `python -m tests.bench.grouping [FILE.jsonl.gz ...] [--count 100000]`.
+"""Grouping, measured: `python -m tests.bench.grouping [FILE.jsonl.gz ...] [--count 10000]`.
 
 Files are canonical JSONL. Then `--count` generated violations of one tag are grouped: 60 complaints with varied words,
-a fifth of them unlike anything. Prints seconds, constraints and the peak of resident memory.
+a fifth of them unlike anything. Prints seconds, constraints and the peak of resident memory. Where there is a database
+it goes on with grouping_scale.py: through the database, by worker processes, killed in the middle, and what is new.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import random
 import resource
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -28,11 +32,13 @@ WORDS = [
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--count", type=int, default=10_000)
     given = parser.parse_args()
     for path in given.files:
         measure(path.name, read(path))
     measure(f"{given.count} generated", {"one tag": generated(given.count)})
+    if os.environ.get("DATABASE_URL"):
+        subprocess.run([sys.executable, "-m", "tests.bench.grouping_scale"], check=True)
 
 
 def measure(name: str, tags: Mapping[str, Sequence[Item]]) -> None:

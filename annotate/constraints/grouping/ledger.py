@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db import connection, transaction
+from django.db.models import Q
 
-from annotate.constraints.models import Constraint, Member
+from annotate.constraints.models import Constraint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,10 @@ class Ledger:
     campaign_id: int
     slug: str
     by_id: dict[int, Constraint]
+    merged: frozenset[int]
+    """Those into which another one was merged."""
+    pinned: frozenset[int]
+    """Those into which a person put something."""
 
     def living(self, constraint_id: int) -> Constraint | None:
         """Follow merges from a constraint to the living one that has its members now."""
@@ -45,24 +49,36 @@ class Ledger:
             each is not None
             and each.state == Constraint.State.CANDIDATE
             and each.named_by_id is None
-            and not each.has_merged  # type: ignore[attr-defined]
+            and constraint_id not in self.merged
         )
 
     def may_leave(self, constraint_id: int) -> bool:
         """Whether a sweep may take members out of it. A residual is open though a person put something into it."""
         each = self.by_id.get(constraint_id)
         return (
-            each is not None and self.is_untouched(constraint_id) and (each.is_residual or not each.has_pins)  # type: ignore[attr-defined]
+            each is not None
+            and self.is_untouched(constraint_id)
+            and (each.is_residual or constraint_id not in self.pinned)
         )
 
 
 def read(*, campaign_id: int, slug: str) -> Ledger:
-    """Read without a lock. Statements: two, and one for each step that a merge goes beyond the tag."""
-    rows = _annotated(Constraint.objects.filter(campaign=campaign_id))
+    """Read without a lock. Three statements, and one for each step that a merge goes beyond the tag."""
+    rows = Constraint.objects.filter(campaign=campaign_id)
     found = {each.pk: each for each in rows.filter(_counts, tag_slug=slug)}
     while beyond := {each.merged_into_id for each in found.values() if each.merged_into_id is not None} - found.keys():
         found |= {each.pk: each for each in rows.filter(pk__in=beyond)}
-    return Ledger(campaign_id=campaign_id, slug=slug, by_id=found)
+    merged = Constraint.objects.filter(merged_into__in=found).values_list("merged_into_id", flat=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_PINNED, [sorted(found)])
+        pinned = frozenset(id_ for (id_,) in cursor.fetchall())
+    return Ledger(campaign_id=campaign_id, slug=slug, by_id=found, merged=frozenset(merged), pinned=pinned)
+
+
+_PINNED = """
+SELECT c FROM unnest(%s::bigint[]) c
+CROSS JOIN LATERAL (SELECT FROM constraints_member m WHERE m.constraint_id = c AND m.is_pinned LIMIT 1) one
+"""
 
 
 def locked(*, campaign_id: int, slug: str, needs: Callable[[Ledger], set[int]]) -> Ledger:
@@ -92,9 +108,3 @@ def lock(ids: Iterable[int]) -> None:
 
 _counts = ~Q(state=Constraint.State.RETIRED) | Q(merged_into__isnull=False)
 """Not what was emptied: nothing goes there any more."""
-
-
-def _annotated(rows: QuerySet[Constraint]) -> QuerySet[Constraint]:
-    merged = Constraint.objects.filter(merged_into=OuterRef("pk"))
-    pins = Member.objects.filter(constraint=OuterRef("pk"), is_pinned=True)
-    return rows.annotate(has_merged=Exists(merged), has_pins=Exists(pins))
