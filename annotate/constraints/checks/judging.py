@@ -23,6 +23,8 @@ from training_bridge.formats.checks import declared, finding, judge
 
 Models = Mapping[str, configured.Model]
 
+AT_ONCE = 16
+LONGEST_BATCH = 600.0
 NO_FURTHER = "The model failed before this was asked."
 
 
@@ -72,11 +74,16 @@ class Outcome:
         return self.cost.calls > 0 and not self.has_failed
 
 
-def patience(*, checks: Sequence[checking.Made], models: Models, texts: int) -> float:
-    """Return the seconds after which `ask` is surely over with so many texts."""
+def batch(*, checks: Sequence[checking.Made], models: Models) -> tuple[int, float]:
+    """Return how many texts to ask about at once, at most AT_ONCE, and the seconds after which that is surely over.
+
+    With the slowest answers a batch takes LONGEST_BATCH seconds: a worker that is stopped meanwhile loses no more. Of
+    one judge with answers in 60 s, four at a time, it is 16 texts; with 600 s, one at a time, a single text.
+    """
     asked = [models[each.judge.model] for each in checks if isinstance(each, declared.Asking)]
-    rounds = math.ceil(texts / min((each.parallel for each in asked), default=1))
-    return 60 + 2 * rounds * sum(each.timeout for each in asked)
+    slowest, parallel = sum(each.timeout for each in asked), min(each.parallel for each in asked)
+    texts = min(AT_ONCE, parallel * max(1, int(LONGEST_BATCH / slowest)))
+    return texts, 60 + 2 * math.ceil(texts / parallel) * slowest
 
 
 def ask(

@@ -41,6 +41,11 @@ def is_asking(life: Check) -> bool:
     return bool(checking.asked(life.current.declared))
 
 
+def paused_ids(*, now: datetime) -> set[int]:
+    """Return the checks whose models are not to be asked yet: a worker is at it, or they failed."""
+    return set(Judging.objects.filter(again_at__gt=now).values_list("version__current_of", flat=True))
+
+
 def untouched(*, life: Check, outputs: Sequence[Output]) -> list[Output]:
     """Return those outputs, gold apart, that the check has neither a result of nor was in vain asked about."""
     ids = [each.pk for each in outputs]

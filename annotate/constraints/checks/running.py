@@ -20,7 +20,6 @@ from annotate.constraints.checks.models import Check, CheckResult, Judging, Unan
 from annotate.intake.models import ImportBatch, Output
 
 RUN_AT_ONCE = 200
-ASK_AT_ONCE = 16
 WINDOW = timedelta(seconds=20)
 """In so long a check may ask settings.JUDGE_CALLS times: as often as the sweep comes by."""
 PAUSE = 20.0
@@ -95,7 +94,7 @@ def _store(life: Check, results: Sequence[CheckResult], *, last: int) -> bool:
 
 def _ask_next(life: Check, now: datetime) -> bool:
     """Ask about the next outputs. The place moves up to the first that is still to be asked about."""
-    outputs = list(check_queries.after(life=life, at_most=ASK_AT_ONCE))
+    outputs = list(check_queries.after(life=life, at_most=judging.AT_ONCE))
     waiting = judging_queries.untouched(life=life, outputs=outputs)
     outcomes = _asked(life, waiting, now)
     if outcomes is None:
@@ -107,7 +106,7 @@ def _ask_next(life: Check, now: datetime) -> bool:
 
 
 def _ask_overlooked(life: Check, now: datetime) -> int:
-    outputs = judging_queries.overlooked(life=life, now=now, at_most=ASK_AT_ONCE)
+    outputs = judging_queries.overlooked(life=life, now=now, at_most=judging.AT_ONCE)
     outcomes = _asked(life, outputs, now) or []
     return 0 if any(each.has_failed for each in outcomes) else len(outcomes)
 
@@ -119,11 +118,11 @@ def _asked(life: Check, outputs: Sequence[Output], now: datetime) -> list[judgin
         checks = checking.made_asking(life.current.declared, models=models)
         if not outputs:
             return []
-        lease = judging.patience(checks=checks, models=models, texts=len(outputs))
+        at_once, lease = judging.batch(checks=checks, models=models)
         left = _claim(life, now=now, seconds=lease)
         if not left:
             return None
-        chosen = outputs[: max(1, left // len(checks))]
+        chosen = outputs[: min(at_once, max(1, left // len(checks)))]
         texts = [
             judging.Text(output_id=each.pk, prompt=check_queries.prompt_of(each), text=each.text) for each in chosen
         ]

@@ -154,6 +154,8 @@ def test_model_that_is_down_makes_no_draft_and_is_asked_again_after_growing_paus
         assert pauses(life) == seconds
         run(life, seconds=seconds - 1)
         assert pauses(life) == seconds
+        assert judging_queries.paused_ids(now=NOW + timedelta(seconds=seconds - 1)) == {life.pk}
+        assert judging_queries.paused_ids(now=NOW + timedelta(seconds=seconds)) == set()
         run(life, seconds=seconds)
     standing = judging_queries.standing(life=life)
     assert standing is not None
