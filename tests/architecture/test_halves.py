@@ -33,7 +33,7 @@ def run(*, forbidden: list[str], modules: list[str], before: str = "") -> subpro
     program = IMPORT_ALL.format(forbidden=forbidden, modules=modules, before=before)
     environment = {**os.environ, "PYTHONPATH": str(places.ROOT)}
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=places.ROOT, env=environment, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", program], cwd=places.ROOT, env=environment, capture_output=True, text=True, timeout=250
     )
 
 

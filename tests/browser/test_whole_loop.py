@@ -29,7 +29,7 @@ from worker.tasks import exports as export_tasks
 from worker.tasks import intake as intake_tasks
 from worker.tasks import runs as run_tasks
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(600)]
 
 HOME = "/c/sums/"
 OUTPUTS = [
@@ -152,7 +152,7 @@ def _train(page: Page) -> None:
         page.fill(f"[name={name}]", value)
     page.get_by_role("button", name="Request the run").click()
     page.wait_for_url("**/runs/*/")
-    run, until = Run.objects.get(), time.monotonic() + 120
+    run, until = Run.objects.get(), time.monotonic() + 250
     while not run.is_over:
         assert time.monotonic() < until, f"still {run.state}, {run.phase}"
         run_tasks.advance(run.pk)

@@ -20,7 +20,7 @@ from tests.training_bridge.trainer import toys
 from training_bridge.formats import rows, rundir
 from training_bridge.runs import actions as runs
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def judge(campaign: Campaign, annotator: User) -> None:

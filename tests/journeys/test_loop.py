@@ -33,7 +33,7 @@ from training_bridge.formats import rundir
 from training_bridge.runs import actions as runs
 from training_bridge.runs.models import Checkpoint, Run
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(600)]
 
 OUTPUTS = [{"prompt": f"{n} + {n} = ", "output": f"{n + n + n % 2}.", "model": "base"} for n in range(2, 14)]
 BRIEF = {
@@ -85,7 +85,7 @@ def _dataset(campaign: Campaign, admin: User, approved: ConstraintSet, format: s
     return exports.build(dataset_id=asked.pk, clock=clock.now)
 
 
-def _finish(run: Run, seconds: float = 100) -> Run:
+def _finish(run: Run, seconds: float = 250) -> Run:
     until = time.monotonic() + seconds
     while (run := runs.advance(run_id=run.pk, clock=clock.now)).state in ("requested", "launching", "running"):
         assert time.monotonic() < until, f"still {run.state}, {run.phase}"
@@ -161,4 +161,4 @@ def test_a_real_file_goes_the_whole_way(shared_data: Path, tmp_path: Path) -> No
 
 
 def _run_trainer(folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "training_bridge.trainer", str(folder)], check=True, timeout=100)
+    subprocess.run([sys.executable, "-m", "training_bridge.trainer", str(folder)], check=True, timeout=250)

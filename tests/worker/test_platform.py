@@ -19,7 +19,7 @@ import pytest
 from annotate.hosting import postgres
 from tests.architecture.places import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("platform"), pytest.mark.timeout(600)]
 
 
 class Platform:
@@ -43,7 +43,7 @@ class Platform:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         self.wait_for(lambda: "ready: " in self.log.read_text(), what="the ready line")
 
-    def wait_for(self, is_so: Callable[[], bool], *, what: str, seconds: float = 90) -> None:
+    def wait_for(self, is_so: Callable[[], bool], *, what: str, seconds: float = 250) -> None:
         until = time.monotonic() + seconds
         while not is_so():
             assert time.monotonic() < until, f"waited too long for {what}:\n{self.log.read_text()[-4000:]}"
@@ -110,7 +110,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     yield made
     if made.process.poll() is None:
         made.process.send_signal(signal.SIGINT)
-        made.process.wait(timeout=60)
+        made.process.wait(timeout=250)
 
 
 def test_up_prints_where_to_go_and_the_first_admins_link(platform: Platform) -> None:
@@ -125,7 +125,7 @@ def test_up_prints_where_to_go_and_the_first_admins_link(platform: Platform) -> 
 def test_up_refuses_a_port_that_is_taken(platform: Platform) -> None:
     command = [sys.executable, "manage.py", "up", "--port", str(platform.port)]
     environment = {**os.environ, "NEGATIVA_HOME": str(platform.home)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250)
     assert done.returncode == 1
     assert f"make run PORT={platform.port + 1}" in done.stderr
 
@@ -166,6 +166,6 @@ def test_killed_supervisor_leaves_nothing_and_starts_again(platform: Platform) -
 
 def test_ctrl_c_stops_everything(platform: Platform) -> None:
     platform.process.send_signal(signal.SIGINT)
-    assert platform.process.wait(timeout=60) == 0, platform.log.read_text()
+    assert platform.process.wait(timeout=250) == 0, platform.log.read_text()
     platform.wait_for(lambda: not platform.processes(), what=f"the end of {platform.processes()}")
     assert platform.log.read_text().endswith("stopped\n")

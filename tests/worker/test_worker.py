@@ -24,7 +24,7 @@ TASK = "tests.worker.slow_tasks.write"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def wait_for(is_so: Callable[[], bool], *, what: str, seconds: float = 60) -> None:
+def wait_for(is_so: Callable[[], bool], *, what: str, seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < until, f"waited too long for {what}"

@@ -25,7 +25,7 @@ def test_command_starts_the_database_and_leaves_nothing(tmp_path_factory: pytest
     kept = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "CELERY_BROKER_URL")}
     command = [sys.executable, "manage.py", "first_admin", "--base", "http://label.example.org/"]
     environment = {**kept, "NEGATIVA_HOME": str(home)}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250)
     assert re.fullmatch(r"http://label\.example\.org/invite/\S+/\n", done.stdout), done.stderr
     postgres.Cluster(home=home).wait_stopped(seconds=20)
 

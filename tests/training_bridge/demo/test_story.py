@@ -20,7 +20,7 @@ from training_bridge.exports.models import DatasetVersion
 from training_bridge.runs.models import Checkpoint, Run
 
 pytest.importorskip("torch")
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(420), pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

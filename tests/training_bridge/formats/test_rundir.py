@@ -97,7 +97,7 @@ def start_writer(folder: Path, name: str, count: int) -> subprocess.Popen[bytes]
 def test_two_writers_at_once_lose_no_line(tmp_path: Path) -> None:
     """A launch that is still dying and the next one."""
     writers = [start_writer(tmp_path, name, 300) for name in ("old", "new")]
-    assert [each.wait(timeout=60) for each in writers] == [0, 0]
+    assert [each.wait(timeout=250) for each in writers] == [0, 0]
     events = list(rundir.RunDir(path=tmp_path).read_events())
     for name in ("old", "new"):
         assert [event["step"] for event in events if event["who"] == name] == list(range(300))

@@ -12,7 +12,7 @@ from tests.training_bridge.runs.conftest import pid_in, wait_until
 from tests.training_bridge.runs.rows import NOW
 from training_bridge.runs import actions, folder, models
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_kill_9_of_the_trainer_then_resume_ends_in_a_checkpoint_and_its_outputs(
@@ -52,7 +52,7 @@ def test_kill_9_of_the_trainer_then_resume_ends_in_a_checkpoint_and_its_outputs(
         assert not after.is_over, after.reason
         return any(event["kind"] == "saved" for event in place.read_events())
 
-    wait_until(has_saved, seconds=120)
+    wait_until(has_saved, seconds=250)
     os.kill(pid_in(place.path, "trainer"), signal.SIGKILL)
     wait_until(lambda: advance().is_over)
     lost = models.Run.objects.get(pk=run.pk)
@@ -60,7 +60,7 @@ def test_kill_9_of_the_trainer_then_resume_ends_in_a_checkpoint_and_its_outputs(
     assert "SIGKILL" in lost.reason
 
     actions.resume(run=lost, by=ada, now=NOW)
-    wait_until(lambda: advance().is_over, seconds=120)
+    wait_until(lambda: advance().is_over, seconds=250)
     done = models.Run.objects.get(pk=run.pk)
     assert (done.state, done.attempt) == ("succeeded", 2), done.reason
     assert "resumed" in {event["kind"] for event in place.read_events()}

@@ -14,7 +14,7 @@ from tests.training_bridge.trainer import test_recipes
 from training_bridge.formats import manifest, rundir
 
 ROOT = Path(rundir.__file__).parents[2]
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 250
 
 
 def start(place: rundir.RunDir) -> subprocess.Popen[bytes]:
