@@ -9,7 +9,7 @@ import pytest
 
 from annotate.campaigns.models import Campaign
 from annotate.intake.models import ImportBatch, Output, RefusedLine
-from annotate.judgments import imports
+from annotate.judgments import imported_lines, imports
 from annotate.judgments.models import Judgment
 from annotate.queue.models import QueueItem
 from tests import factories
@@ -101,7 +101,7 @@ def test_gold_with_missing_tags_makes_them_when_asked(tmp_path: Path) -> None:
 
 
 def test_a_killed_gold_import_goes_on_as_gold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(imported_lines, "CHUNK_ROWS", 1)
     campaign = factories.campaign()
     path = files.jsonl(tmp_path / "gold.jsonl", [judged(1), judged(2)])
     batch = request(campaign, path, purpose="gold")

@@ -21,7 +21,7 @@ from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign, TagSet
 from annotate.intake import actions, queries
 from annotate.intake.models import ImportBatch, Output, Prompt, RefusedLine
-from annotate.judgments import imports
+from annotate.judgments import imported_lines, imports
 from annotate.judgments.models import Judgment, Violation
 from annotate.queue.models import QueueItem
 from tests import factories
@@ -187,7 +187,7 @@ def test_run_with_too_many_tags_fails_with_the_reason_and_stores_nothing(tmp_pat
 
 
 def test_run_continues_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(imported_lines, "CHUNK_ROWS", 3)
     campaign = factories.campaign()
     lines = [judged(number) if number % 2 else b"broken\n" for number in range(1, 11)]
     for path in (files.jsonl(tmp_path / "a.jsonl", lines), files.gzipped(files.jsonl(tmp_path / "b.jsonl", lines))):
@@ -216,7 +216,7 @@ def test_run_chunk_is_stored_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
 
 
 def test_run_that_was_overtaken_gives_up_quietly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(imported_lines, "CHUNK_ROWS", 1)
     batch = request(factories.campaign(), files.jsonl(tmp_path / "x.jsonl", [judged(1), judged(2), judged(3)]))
 
     def overtake(now: ImportBatch) -> None:
@@ -239,7 +239,7 @@ def test_run_line_that_the_database_refuses_loses_no_neighbour(tmp_path: Path, m
 
 def test_run_keeps_the_first_refusals_and_counts_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actions, "REFUSED_KEPT", 5)
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 3)
+    monkeypatch.setattr(imported_lines, "CHUNK_ROWS", 3)
     batch = run(factories.campaign(), files.jsonl(tmp_path / "x.jsonl", [b"x\n"] * 8))
     assert (batch.state, batch.refused_count) == ("done", 8)
     assert list(batch.refused_lines.values_list("line", flat=True)) == [1, 2, 3, 4, 5]
@@ -307,7 +307,7 @@ def test_waiting_ids_are_of_unfinished_batches_left_alone(tmp_path: Path) -> Non
 
 @pytest.mark.django_db(transaction=True)
 def test_run_by_two_workers_at_once_stores_everything_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 10)
+    monkeypatch.setattr(imported_lines, "CHUNK_ROWS", 10)
     campaign = factories.campaign()
     path = files.jsonl(tmp_path / "x.jsonl", [judged(number) for number in range(100)])
     batch = request(campaign, path)
@@ -334,8 +334,8 @@ import os, signal, sys
 import django
 django.setup()
 from annotate import clock
-from annotate.judgments import imports
-imports.CHUNK_ROWS = 10
+from annotate.judgments import imported_lines, imports
+imported_lines.CHUNK_ROWS = 10
 seen = []
 def on_progress(batch):
     seen.append(batch.line)

@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from annotate.campaigns.models import Campaign
 from annotate.intake import actions, queries
 from annotate.intake.models import ImportBatch, Output
-from annotate.judgments import imports
+from annotate.judgments import imported_lines, imports
 from annotate.judgments.models import Judgment
 from tests import factories
 from tests.annotate.intake import files
@@ -62,7 +62,7 @@ def test_import_outputs_makes_campaign_and_tags(tmp_path: Path) -> None:
 def test_import_outputs_continues_an_interrupted_import(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(imports, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(imported_lines, "CHUNK_ROWS", 2)
     campaign = factories.campaign()
     path = files.jsonl(tmp_path / "x.jsonl", [files.record(number) for number in range(5)])
     store, calls = imports._store, iter(range(9))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
+
+from django.test.utils import CaptureQueriesContext
 
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.campaigns.tags import TagDraft
 from annotate.intake.models import Output
+from annotate.judgments import actions as judgment_actions
+from annotate.queue.models import Lease
 from tests import factories
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -53,3 +58,13 @@ def outputs(
     campaign: Campaign, *texts: str, queued: bool = True, prompt: str = "Who was it?", **more: Any
 ) -> list[Output]:
     return factories.outputs(campaign, *texts, prompt=prompt, is_queued=queued, **more)
+
+
+def judge(lease: Lease, annotator: User) -> None:
+    judgment_actions.submit(
+        token=lease.token, annotator=annotator, verdict="nothing_wrong", violations=[], idempotency_key=uuid4(), now=NOW
+    )
+
+
+def statements(captured: CaptureQueriesContext) -> list[str]:
+    return [query["sql"] for query in captured.captured_queries if "SAVEPOINT" not in query["sql"]]
