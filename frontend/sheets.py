@@ -40,6 +40,7 @@ def sheet(lease: Lease) -> dict[str, Any]:
         "prompt": [shown(block) for block in blocks(lease)],
         "output": pieces(lease.output.text),
         "length": len(lease.output.text),
+        "suggestions": lease.suggestions,
         "language": language(lease.output),
     }
 

@@ -50,6 +50,7 @@ ACTIONS = (
     Action("view", "Read", "raw or rendered", ("t",)),
     Action("uncover", "Read", "uncover sensitive texts", ("u",)),
     Action("omission", "Mark", "omission", ("o",), "the next tag says what is missing"),
+    Action("take", "Mark", "next suggestion", ("y",), "again: take it"),
     Action("minor", "Mark", "minor", ("m",), "again: critical"),
     Action("major", "Mark", "major", ("M",), "again: critical"),
     Action("critique", "Mark", "write the critique", ("e",)),

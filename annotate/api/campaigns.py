@@ -13,9 +13,12 @@ from annotate.campaigns import queries as campaign_queries
 
 
 class CampaignSerializer(serializers.ModelSerializer[models.Campaign]):
-    """`gold_share` and `stance` are null for annotators, who judge without knowing either."""
+    """`gold_share`, `assisted_share` and `stance` are null for annotators, who judge without knowing any of them."""
 
     gold_share = serializers.SerializerMethodField(help_text="How many of 100 outputs handed out have known errors.")
+    assisted_share = serializers.SerializerMethodField(
+        help_text="Of how many of 100 outputs an annotator is shown what trusted checks found."
+    )
     stance = serializers.SerializerMethodField(help_text="How a stance that the user states in a prompt is shown.")
 
     class Meta:
@@ -28,6 +31,7 @@ class CampaignSerializer(serializers.ModelSerializer[models.Campaign]):
             "overlap",
             "order",
             "gold_share",
+            "assisted_share",
             "stance",
             "is_sensitive",
             "created_at",
@@ -35,6 +39,9 @@ class CampaignSerializer(serializers.ModelSerializer[models.Campaign]):
 
     def get_gold_share(self, campaign: models.Campaign) -> int | None:
         return campaign.gold_share if _is_told(campaign) else None
+
+    def get_assisted_share(self, campaign: models.Campaign) -> int | None:
+        return campaign.assisted_share if _is_told(campaign) else None
 
     def get_stance(self, campaign: models.Campaign) -> str | None:
         return campaign.stance if _is_told(campaign) else None

@@ -29,6 +29,7 @@ class ViolationSerializer(serializers.ModelSerializer[models.Violation]):
 class JudgmentSerializer(serializers.ModelSerializer[models.Judgment]):
     """`prompt_shown` is which twin of the prompt the annotator read.
 
+    `is_assisted`: what trusted checks found in the output was shown to the annotator first; else they judged it blind.
     `is_gold`: the output's errors were known before. An `external` annotator's judgment of it is the known answer, and
     nothing of it belongs into training data.
     """
@@ -54,6 +55,7 @@ class JudgmentSerializer(serializers.ModelSerializer[models.Judgment]):
             "revision",
             "is_current",
             "is_surplus",
+            "is_assisted",
             "is_gold",
             "prompt_shown",
             "verdict",

@@ -21,8 +21,20 @@ from annotate.queue import policy
 from annotate.verification import actions, models, queries
 
 
+class FoundSerializer(serializers.Serializer[Any]):
+    """A place of the output, in code points, and what a check says of it; null for the whole output."""
+
+    message = serializers.CharField()
+    start = serializers.IntegerField(allow_null=True)
+    end = serializers.IntegerField(allow_null=True)
+
+
 class QuestionSerializer(serializers.Serializer[Any]):
-    """An output and a constraint. `messages` is empty for a plain prompt; `prompt` is always readable text."""
+    """An output and a constraint. `messages` is empty for a plain prompt; `prompt` is always readable text.
+
+    `suggestions` is null for a question that is asked blind, which is the rule. Where it is a list, a trusted check
+    found this, or nothing where it is empty: show it before the question is answered, which counts as assisted.
+    """
 
     verification = serializers.UUIDField(help_text="The token under which to answer.")
     expires_at = serializers.DateTimeField()
@@ -30,6 +42,7 @@ class QuestionSerializer(serializers.Serializer[Any]):
     prompt = serializers.CharField()
     messages = serializers.ListField(child=serializers.DictField())
     output = serializers.CharField()
+    suggestions = FoundSerializer(many=True, allow_null=True)
 
 
 class NewAnswerSerializer(serializers.Serializer[Any]):
@@ -137,6 +150,7 @@ def _shown(turn: models.Turn) -> dict[str, Any]:
         "prompt": prompt,
         "messages": [{key: each[key] for key in work.MESSAGE_KEYS if key in each} for each in messages],
         "output": turn.item.output.text,
+        "suggestions": turn.suggestions,
     }
     return dict(QuestionSerializer(shown).data)
 

@@ -16,6 +16,7 @@ from annotate.accounts import models as accounts
 from annotate.api.campaign_view import CampaignView
 from annotate.campaigns import models as campaigns
 from annotate.campaigns import queries as campaign_queries
+from annotate.constraints.assistance import queries as assistance
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import drafts, models
 from annotate.queue import actions as queue_actions
@@ -48,14 +49,31 @@ class WorkTagSetSerializer(serializers.Serializer[campaigns.TagSet]):
     tags = WorkTagSerializer(many=True)
 
 
+class SuggestionSerializer(serializers.Serializer[Any]):
+    """Something that a trusted check found, in the form in which it can be sent back as a violation, if it is one."""
+
+    tag = serializers.CharField()
+    scope = serializers.ChoiceField(choices=models.Violation.Scope.choices)
+    severity = serializers.CharField(allow_blank=True)
+    start = serializers.IntegerField(allow_null=True)
+    end = serializers.IntegerField(allow_null=True)
+    statement = serializers.CharField(help_text="What the check looks for.")
+    message = serializers.CharField(help_text="What it says of this place.")
+
+
 class LeaseSerializer(serializers.Serializer[Any]):
-    """An output to judge. `messages` is empty for a plain prompt; `prompt` is always readable text."""
+    """An output to judge. `messages` is empty for a plain prompt; `prompt` is always readable text.
+
+    `suggestions` is null for an output that is to be judged blind, which is the rule. Where it is a list, also an
+    empty one, the judgment counts as assisted: show it before the output is judged.
+    """
 
     lease = serializers.UUIDField(help_text="The token under which to judge or skip it.")
     expires_at = serializers.DateTimeField()
     prompt = serializers.CharField()
     messages = serializers.ListField(child=serializers.DictField())
     output = serializers.CharField()
+    suggestions = SuggestionSerializer(many=True, allow_null=True)
     tag_set = WorkTagSetSerializer()
 
 
@@ -112,7 +130,7 @@ class Next(CampaignView):
     )
     def post(self, request: Request, slug: str) -> Response:
         """Lease the next output; the one that is leased to you already, its time renewed, comes first."""
-        lease = queue_actions.lease_next(campaign=self.campaign, annotator=self.user, now=clock.now())
+        lease = _lease_next(self.campaign, self.user)
         if lease is None:
             return Response(status=status.HTTP_204_NO_CONTENT)
         return Response(_shown(lease, self.campaign))
@@ -181,7 +199,7 @@ class JudgeLease(LeaseView):
 
     def _next(self) -> dict[str, Any] | None:
         try:
-            lease = queue_actions.lease_next(campaign=self.campaign, annotator=self.user, now=clock.now())
+            lease = _lease_next(self.campaign, self.user)
         except errors.RuleError:
             # Paused in between, say: the judgment is stored all the same, and asking for the next one says why.
             return None
@@ -204,6 +222,10 @@ class SkipLease(LeaseView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+def _lease_next(campaign: campaigns.Campaign, user: accounts.User) -> queue.Lease | None:
+    return queue_actions.lease_next(campaign=campaign, annotator=user, now=clock.now(), suggest=assistance.for_output)
+
+
 def _shown(lease: queue.Lease, campaign: campaigns.Campaign) -> dict[str, Any]:
     """Return the lease as its annotator may see it: never the model, the batch, an id that counts, or others' work."""
     prompt, messages = lease.output.prompt.shown(lease.stance)
@@ -213,6 +235,7 @@ def _shown(lease: queue.Lease, campaign: campaigns.Campaign) -> dict[str, Any]:
         "prompt": prompt,
         "messages": [{key: each[key] for key in MESSAGE_KEYS if key in each} for each in messages],
         "output": lease.output.text,
+        "suggestions": lease.suggestions,
         "tag_set": _tag_set(campaign),
     }
     return dict(LeaseSerializer(shown).data)

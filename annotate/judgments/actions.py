@@ -105,7 +105,7 @@ def submit(  # noqa: PLR0913 - what a judgment is made of
 
 
 @transaction.atomic
-def submit_and_lease_next(
+def submit_and_lease_next(  # noqa: PLR0913 - a judgment, and what the next lease is made with
     *,
     token: uuid.UUID,
     annotator: User,
@@ -113,6 +113,7 @@ def submit_and_lease_next(
     sent: Submission,
     now: datetime,
     besides: Sequence[uuid.UUID] = (),
+    suggest: queue_actions.Suggest | None = None,
 ) -> tuple[Judgment, Lease | None]:
     """As `submit`, and lease the next output besides those held: three statements in one transaction.
 
@@ -121,7 +122,9 @@ def submit_and_lease_next(
     """
     lease = queue_actions.hold(token=token, annotator=annotator, campaign=campaign)
     judgment = _submit(lease, sent, now)
-    following = queue_actions.take_next(campaign=campaign, annotator=annotator, now=now, besides=besides)
+    following = queue_actions.take_next(
+        campaign=campaign, annotator=annotator, now=now, besides=besides, suggest=suggest
+    )
     return judgment, following
 
 
@@ -275,11 +278,21 @@ def _store(lease: Lease, standing: _Standing, sent: Submission, tags: Sequence[T
         verdict=sent.verdict,
         comment=sent.comment.strip(),
         prompt_shown=_prompt_shown(lease),
+        is_assisted=lease.suggestions is not None,
         idempotency_key=sent.key,
         seconds=max(0, int((now - lease.leased_at).total_seconds())),
         created_at=now,
     )
-    names = ("campaign_id", "annotator_id", "tag_set_id", "verdict", "comment", "prompt_shown", "seconds")
+    names = (
+        "campaign_id",
+        "annotator_id",
+        "tag_set_id",
+        "verdict",
+        "comment",
+        "prompt_shown",
+        "is_assisted",
+        "seconds",
+    )
     arguments = {name.removesuffix("_id"): getattr(judgment, name) for name in names}
     arguments |= {**queue_actions.closing(lease=lease), "was_surplus": standing.is_surplus, "key": sent.key, "now": now}
     arguments |= {"text_sha256": lease.output.text_sha256, "violations": _as_rows(sent, lease.output.text, tags)}

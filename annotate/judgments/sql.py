@@ -13,10 +13,10 @@ ORDER BY revision
 STORE = """
 WITH {closing}, judgment AS (
     INSERT INTO judgments_judgment (campaign_id, output_id, annotator_id, tag_set_id, revision, is_current, is_surplus,
-        verdict, comment, prompt_shown, idempotency_key, seconds, created_at)
+        is_assisted, verdict, comment, prompt_shown, idempotency_key, seconds, created_at)
     SELECT %(campaign)s, %(output)s, %(annotator)s, %(tag_set)s, closed.revision, true,
         COALESCE(%(was_surplus)s, NOT closed.has_slot),
-        %(verdict)s, %(comment)s, %(prompt_shown)s, %(key)s, %(seconds)s, %(now)s
+        %(is_assisted)s, %(verdict)s, %(comment)s, %(prompt_shown)s, %(key)s, %(seconds)s, %(now)s
     FROM closed
     ON CONFLICT (idempotency_key) DO NOTHING
     RETURNING id, revision, is_surplus

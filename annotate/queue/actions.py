@@ -12,7 +12,7 @@ import itertools
 import json
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,8 +23,12 @@ from annotate.accounts import actions as accounts
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.errors import NotAllowed, NotFound, RuleError
+from annotate.intake.models import Output
 from annotate.queue import policy, queries, reading, sql
 from annotate.queue.models import Lease, QueueItem
+
+Suggest = Callable[[Campaign, Output], list[dict[str, Any]] | None]
+"""What checks find in an output, as a page shows it; None where no check is trusted. Checks are of a room above."""
 
 ENQUEUE_CHUNK = 5000
 SWEEP_CHUNK = 500
@@ -77,7 +81,12 @@ def enqueue(
 
 @transaction.atomic
 def lease_next(
-    *, campaign: Campaign, annotator: User, now: datetime, besides: Iterable[uuid.UUID] = ()
+    *,
+    campaign: Campaign,
+    annotator: User,
+    now: datetime,
+    besides: Iterable[uuid.UUID] = (),
+    suggest: Suggest | None = None,
 ) -> Lease | None:
     """Return the annotator's unfinished lease, renewed, or a lease on the next output; None when there is none now.
 
@@ -85,19 +94,27 @@ def lease_next(
     holds more than `policy.HELD_AT_MOST` in a campaign. The lease comes with its output and prompt.
 
     Two statements, and the same work in them however many outputs, judgments and annotators there are and however much
-    this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md); three more when there is nothing. Raises
+    this annotator has done (docs/decisions/0010-a-cursor-per-annotator.md); three more when there is nothing. Where the
+    campaign has some outputs judged with suggestions, `suggest` makes them, in two more for those outputs. Raises
     NotAllowed for a person who may not judge here and CampaignNotActive when the campaign does not hand out work.
     """
     if campaign.state != Campaign.State.ACTIVE:
         raise _not_active(campaign, campaign.state)
     _serialise(annotator)
-    lease = take_next(campaign=campaign, annotator=annotator, now=now, besides=besides)
+    lease = take_next(campaign=campaign, annotator=annotator, now=now, besides=besides, suggest=suggest)
     if lease is None:
         say_why_not(campaign=campaign, annotator=annotator)
     return lease
 
 
-def take_next(*, campaign: Campaign, annotator: User, now: datetime, besides: Iterable[uuid.UUID] = ()) -> Lease | None:
+def take_next(
+    *,
+    campaign: Campaign,
+    annotator: User,
+    now: datetime,
+    besides: Iterable[uuid.UUID] = (),
+    suggest: Suggest | None = None,
+) -> Lease | None:
     """As `lease_next`, in a transaction that has the annotator's lock. One statement; None whatever the reason."""
     arguments = {
         **_lease_values(campaign, annotator, now),
@@ -108,7 +125,11 @@ def take_next(*, campaign: Campaign, annotator: User, now: datetime, besides: It
         "first_key": policy.FIRST_KEY,
     }
     # Asked again for the one whose own lease the sweep took back in that very moment.
-    return reading.leased(arguments) or reading.leased(arguments)
+    lease = reading.leased(arguments) or reading.leased(arguments)
+    if lease is not None and suggest is not None and _is_assisted(lease, campaign, now):
+        lease.suggestions = suggest(campaign, lease.output)
+        Lease.objects.filter(pk=lease.pk).update(suggestions=lease.suggestions)
+    return lease
 
 
 def say_why_not(*, campaign: Campaign, annotator: User) -> None:
@@ -289,6 +310,17 @@ def _lease_values(campaign: Campaign, annotator: User, now: datetime) -> dict[st
         "now": now,
         "expires_at": policy.lease_until(now=now, minutes=campaign.lease_minutes),
     }
+
+
+def _is_assisted(lease: Lease, campaign: Campaign, now: datetime) -> bool:
+    """Say whether suggestions belong to a lease: decided when it is taken for the first time, and never again."""
+    is_fresh = lease.leased_at == now and lease.suggestions is None and not lease.draft_version and not lease.revision
+    return is_fresh and policy.is_assisted(
+        seed=campaign.draw_seed,
+        output_id=lease.output_id,
+        annotator_id=lease.annotator_id,
+        share=campaign.assisted_share,
+    )
 
 
 def _who(annotator: User) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from datetime import datetime, timedelta
 
 JUDGING_ROLES = ("admin", "reviewer", "annotator")
@@ -34,6 +35,16 @@ def swept_before(*, now: datetime) -> datetime:
 def is_gold_turn(*, draw: int, share: int) -> bool:
     """Say whether a known output has its turn. `draw` is by chance, 0 to 99, and nothing that the annotator sees."""
     return draw < share
+
+
+def is_assisted(*, seed: uuid.UUID, output_id: int, annotator_id: int, share: int) -> bool:
+    """Say whether this annotator is shown what checks found in this output, for `share` of 100 such pairs.
+
+    A hash decides: by chance for whoever does not know the seed, and the same way every time, wherever the two meet
+    again. Who is drawn at a share is drawn at every larger one.
+    """
+    digest = hashlib.blake2b(f"{seed}:{output_id}:{annotator_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % 100 < share
 
 
 def lock_key(*, annotator_id: int) -> int:

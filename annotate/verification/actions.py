@@ -19,8 +19,10 @@ from django.db.models import F
 from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
+from annotate.constraints.assistance import queries as assistance
 from annotate.constraints.models import Constraint
 from annotate.errors import NotAllowed, NotFound, RuleError
+from annotate.queue import policy as queue_policy
 from annotate.queue import queries as queue_queries
 from annotate.verification import policy, queries, sql
 from annotate.verification.models import Answer, Item, Round, Turn
@@ -110,7 +112,8 @@ def hand_out(*, campaign: Campaign, annotator: User, now: datetime, wanted: int 
     """Return the annotator's open turns, renewed, and so many new ones that there are `wanted`, the oldest round first.
 
     Five statements, and when nothing is free four more, which give back what others let lapse. Their work is bounded by
-    the open rounds (policy.OPEN_AT_MOST of policy.OUTPUTS_AT_MOST outputs), whatever else there is. Raises NotAllowed
+    the open rounds (policy.OPEN_AT_MOST of policy.OUTPUTS_AT_MOST outputs), whatever else there is. Two more where some
+    of the new ones are to be shown with what a check found. Raises NotAllowed
     for a person who may not judge here and CampaignNotActive.
     """
     if campaign.state != Campaign.State.ACTIVE:
@@ -132,6 +135,7 @@ def hand_out(*, campaign: Campaign, annotator: User, now: datetime, wanted: int 
         if not held and not taken and _expire(now):
             taken = _ids(sql.TAKE_NEXT, {**arguments, "wanted": missing})
         held += taken
+        return _assisted(queries.shown_turns(ids=held), campaign, set(taken))
     return queries.shown_turns(ids=held) if held else []
 
 
@@ -170,6 +174,7 @@ def answer(
         revision=before[-1].revision + 1 if before else 1,
         answer=answer,
         is_surplus=is_surplus,
+        is_assisted=turn.suggestions is not None,
         prompt_shown=turn.item.output.prompt.shown_as(turn.stance),
         seconds=policy.seconds(told=seconds, given_at=turn.given_at, now=now),
         idempotency_key=idempotency_key,
@@ -217,6 +222,29 @@ def release(*, tokens: Iterable[uuid.UUID], annotator: User) -> int:
 def expire_overdue(*, now: datetime) -> int:
     """Give back the slots of turns that ran out, oldest first, one batch. Returns how many there were."""
     return _expire(now)
+
+
+def _assisted(turns: list[Turn], campaign: Campaign, taken: set[int]) -> list[Turn]:
+    """Put what trusted checks find to those of the turns just taken that are drawn for it, once and for all.
+
+    The draw is that of the Work page: whoever was shown an output's suggestions there is not asked blind here.
+    """
+    drawn = [turn for turn in turns if turn.pk in taken and turn.suggestions is None and _is_drawn(turn, campaign)]
+    checks = assistance.by_constraint({turn.round.constraint_id for turn in drawn}) if drawn else {}
+    assisted = [turn for turn in drawn if turn.round.constraint_id in checks]
+    for turn in assisted:
+        turn.suggestions = assistance.findings(checks[turn.round.constraint_id], turn.item.output)
+    Turn.objects.bulk_update(assisted, ["suggestions"])
+    return turns
+
+
+def _is_drawn(turn: Turn, campaign: Campaign) -> bool:
+    return queue_policy.is_assisted(
+        seed=campaign.draw_seed,
+        output_id=turn.item.output_id,
+        annotator_id=turn.annotator_id,
+        share=campaign.assisted_share,
+    )
 
 
 def _expire(now: datetime) -> int:

@@ -18,7 +18,7 @@ SAID = {
 ROWS_AT_ONCE = 5000
 
 _ANSWERED = """
-SELECT round.constraint_id, item.output_id, answer.annotator_id, round.id, answer.answer
+SELECT round.constraint_id, item.output_id, answer.annotator_id, round.id, answer.answer, answer.is_assisted
 FROM verification_round AS round
 JOIN verification_item AS item ON item.round_id = round.id
 JOIN verification_answer AS answer ON answer.item_id = item.id AND answer.is_current
@@ -48,5 +48,5 @@ def by_constraint(*, campaign_id: int) -> Iterator[scorecard_tally.Answered]:
     with connection.chunked_cursor() as cursor:
         cursor.execute(_ANSWERED, {"campaign": campaign_id, "people": list(PEOPLE)})
         while rows := cursor.fetchmany(ROWS_AT_ONCE):
-            for constraint, output, annotator, round_id, answer in rows:
-                yield scorecard_tally.Answered(constraint, output, annotator, round_id, SAID[answer])
+            for constraint, output, annotator, round_id, answer, is_assisted in rows:
+                yield scorecard_tally.Answered(constraint, output, annotator, round_id, SAID[answer], is_assisted)

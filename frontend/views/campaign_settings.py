@@ -18,7 +18,7 @@ from annotate.queue import actions as queue
 from frontend import doors
 
 TEXTS = ("name", "description", "guidelines")
-NUMBERS = ("overlap", "lease_minutes", "gold_share")
+NUMBERS = ("overlap", "lease_minutes", "gold_share", "assisted_share")
 CHOICES = ("order", "stance")
 TYPED = TEXTS + NUMBERS + CHOICES
 ORDERS = (

@@ -32,6 +32,7 @@ WORDS = {
 }
 OTHERWISE = {"unclear": "Unclear", "too_few": "Too few"}
 MODES = (("tagging", "tagging"), ("verify", "verify"))
+ASSISTED = (("tagging_assisted", "tagging, assisted"), ("verify_assisted", "verify, assisted"))
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def _of(found: Scorecard) -> list[Property]:
     lines = {
         "discrete": [_share(label, figures[mode]["decisive"]) for mode, label in MODES],
         "independent": [_strongest(figures)],
-        "verifiable": [_number(label, figures[mode]["alpha"]) for mode, label in MODES] + _check(figures)[:1],
+        "verifiable": [*_alphas(figures), *_check(figures)[:1]],
         "stable": [*_extremes(figures), _share("asked again", figures["retest"])],
     }
     return [
@@ -190,10 +191,21 @@ def _details(figures: Mapping[str, Any]) -> dict[str, list[Line]]:
             _share(f"{label}: decisive, everywhere", given["decisive_all"]),
             _share(f"{label}: cannot tell", given["cannot_tell"]),
         ]
-        found["verifiable"].append(_number(f"{label}: Krippendorff's alpha", given["alpha"]))
-    found["verifiable"] += _check(figures)
+    found["verifiable"] = [
+        _number(f"{label}: Krippendorff's alpha", figures[mode]["alpha"]) for mode, label in (*_blind(), *ASSISTED)
+    ] + _check(figures)
     found["stable"].append(_share("the same person, asked again, says the same", figures["retest"]))
     return found
+
+
+def _alphas(figures: Mapping[str, Any]) -> Iterable[Line]:
+    """Return alpha of both modes, blind; those of assisted work where there is some."""
+    assisted = [(mode, label) for mode, label in ASSISTED if figures[mode]["outputs"]]
+    return [_number(label, figures[mode]["alpha"]) for mode, label in (*_blind(), *assisted)]
+
+
+def _blind() -> list[tuple[str, str]]:
+    return [(mode, f"{label}, blind") for mode, label in MODES]
 
 
 def _check(figures: Mapping[str, Any]) -> list[Line]:

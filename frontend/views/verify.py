@@ -149,6 +149,7 @@ def _shown(turn: Turn) -> dict[str, Any]:
         "prompt_blocks": [{**block, "pieces": visible_text.pieces(block["text"])} for block in blocks],
         "output": visible_text.pieces(turn.item.output.text),
         "language": question["language"],
+        "found": question["found"],
     }
 
 

@@ -21,6 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from annotate import clock
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign, Tag
+from annotate.constraints.assistance import queries as assistance
 from annotate.intake.models import Output
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import drafts
@@ -42,7 +43,9 @@ NO_TOKEN = uuid.UUID(int=0)
 def work(request: doors.Request, campaign: Campaign) -> HttpResponse:
     """Show the annotator's next output, or say why there is none."""
     try:
-        lease = queue_actions.lease_next(campaign=campaign, annotator=request.user, now=clock.now())
+        lease = queue_actions.lease_next(
+            campaign=campaign, annotator=request.user, now=clock.now(), suggest=assistance.for_output
+        )
     except queue_actions.CampaignNotActive:
         lease = None
     after = _just_submitted(request, campaign)
@@ -69,14 +72,16 @@ def output(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> Http
 
 
 def _take(request: doors.Request, campaign: Campaign, lease: Lease, sent: work_form.Submission) -> HttpResponse:
-    """Do what the pressed button says: add or remove a violation of the plain form, or submit."""
+    """Do what the pressed button says: add, take or remove a violation of the plain form, or submit."""
     violations = list(sent.violations)
-    removed = request.POST.get("remove", "")
-    if removed.isdecimal() and int(removed) < len(violations):
+    removed, taken = request.POST.get("remove", ""), work_form.suggested(request.POST, lease)
+    if taken is not None:
+        violations.append(taken)
+    elif removed.isdecimal() and int(removed) < len(violations):
         del violations[int(removed)]
     elif added := work_form.plain_violation(request.POST, lease.output.text):
         violations.append(added)
-    if "add" in request.POST or removed:
+    if "add" in request.POST or removed or taken:
         problems = drafts.check(violations, lease.output.text, campaign_queries.tags_in_force(campaign=campaign))
         if problems:
             raise judgment_actions.NotComplete(problems)
@@ -130,6 +135,7 @@ def _show(request: doors.Request, campaign: Campaign, lease: Lease, *, status: i
         ],
         "tags": tags,
         "kinds": [(kind, list(each)) for kind, each in groupby(sorted(tags, key=_by_kind), key=lambda tag: tag.kind)],
+        "suggested": _listed(lease.suggestions or [], tags, lease.output.text),
         "violations_json": json.dumps(sheet["marked"]["violations"]),
         "listed": _listed(sheet["marked"]["violations"], tags, lease.output.text),
         "is_change": lease.state == Lease.State.SUBMITTED,

@@ -15,6 +15,7 @@ from annotate.errors import RuleError
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import drafts
 from annotate.judgments.drafts import ViolationDraft
+from annotate.queue.models import Lease
 
 # The fields of the plain form, for one violation; the script fills `violations` instead.
 PLAIN = ("tag", "scope", "severity", "quote", "start", "end", "critique", "correction")
@@ -181,6 +182,16 @@ def plain_violation(post: QueryDict, text: str) -> ViolationDraft | None:
         critique=_text(post, "critique"),
         correction=_text(post, "correction"),
     )
+
+
+def suggested(post: QueryDict, lease: Lease) -> ViolationDraft | None:
+    """Return the suggestion whose button was pressed, as a violation; None when none was."""
+    number, given = post.get("take", ""), lease.suggestions or []
+    if not number.isdecimal() or int(number) >= len(given):
+        return None
+    taken = given[int(number)]
+    named = {name: taken[name] for name in ("scope", "severity", "start", "end")}
+    return ViolationDraft(tag_slug=taken["tag"], **named)
 
 
 def _plain_span(post: QueryDict, text: str) -> tuple[int | None, int | None]:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotate import clock
 from annotate.campaigns.models import Campaign
+from annotate.constraints.assistance import queries as assistance
 from annotate.errors import NotFound, RuleError
 from annotate.judgments import actions as judgment_actions
 from annotate.judgments import queries as judgment_queries
@@ -51,6 +52,7 @@ def judgment(request: doors.Request, campaign: Campaign, token: uuid.UUID) -> Ht
             sent=sent.submission,
             now=clock.now(),
             besides=sent.besides,
+            suggest=assistance.for_output,
         )
     except judgment_actions.NotComplete as error:
         problems = [{"index": each.index, "field": each.field, "message": each.message} for each in error.problems]
@@ -163,7 +165,13 @@ def saved(stored: Judgment, *, lease: uuid.UUID) -> dict[str, Any]:
 
 def _next(request: doors.Request, campaign: Campaign, besides: Iterable[uuid.UUID]) -> dict[str, Any]:
     try:
-        lease = queue_actions.lease_next(campaign=campaign, annotator=request.user, now=clock.now(), besides=besides)
+        lease = queue_actions.lease_next(
+            campaign=campaign,
+            annotator=request.user,
+            now=clock.now(),
+            besides=besides,
+            suggest=assistance.for_output,
+        )
     except queue_actions.CampaignNotActive as error:
         return {"sheet": None, "why": error.state}
     return {"sheet": lease and sheets.sheet(lease), "why": "" if lease else "nothing_left"}

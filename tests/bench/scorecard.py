@@ -52,7 +52,7 @@ def in_memory(constraints: int, outputs: int) -> None:
         for number, found in enumerate(world):
             tally.add(votes=VOTES, seen=found, parts=[number % 4] * 5)
     with measured(f"{constraints} cards of it"):
-        scorecard_tally.cards(tally, constraints=range(constraints), verified={}, checks={})
+        scorecard_tally.cards(tally, constraints=range(constraints), asked=scorecard_tally.Asked(), checks={})
 
 
 def stored(constraints: int, outputs: int) -> None:

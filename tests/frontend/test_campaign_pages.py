@@ -171,7 +171,8 @@ def test_people_queries_do_not_grow(client: Client, campaign: Campaign, django_a
 
 def _settings(**changed: str) -> dict[str, str]:
     texts = {"name": "Helpdesk", "description": "", "guidelines": ""}
-    rules = {"overlap": "1", "lease_minutes": "60", "order": "depth", "gold_share": "0", "stance": "as_written"}
+    rules = {"overlap": "1", "lease_minutes": "60", "order": "depth", "gold_share": "0"}
+    rules |= {"assisted_share": "0", "stance": "as_written"}
     return {**texts, **rules, **changed}
 
 
@@ -224,6 +225,7 @@ def test_settings_and_queue_change_together_or_not_at_all(
         {"name": ""},
         {"overlap": "9" * 30},
         {"gold_share": "51"},
+        {"assisted_share": "91"},
         {"gold_share": "a few"},
         {"order": "random"},
         {"stance": ""},

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from annotate.campaigns.models import Campaign
 from annotate.constraints.models import Constraint
 from annotate.constraints.scorecard.models import Scorecard
+from annotate.judgments.models import Judgment
 from tests import factories
 from tests.annotate.constraints.scorecard import test_scoring as world
 from tests.factories import NOW
@@ -73,7 +74,18 @@ def test_scorecard_prints_figures_with_counts_and_verdicts(client: Client, campa
     assert '50 %</span> <span class="muted small">38–62, of 60</span>' in page
     assert "Overlaps" in page and "Too few" in page
     assert "too few <span" in page
-    assert "do not record whether somebody was shown a suggestion" in page
+    assert "tagging, blind" in page and "verify, blind" in page
+    assert "tagging, assisted" not in page
+
+
+def test_scorecard_says_what_is_assisted(client: Client, campaign: Campaign) -> None:
+    measured(campaign)
+    Judgment.objects.filter(output__model=HOSTILE).update(is_assisted=True)
+    world.measure(campaign)
+    page = text(client, PAGE)
+    assert "from 160 judgments of 80 outputs" in page
+    assert "160 more judgments were made with suggestions and are counted apart." in page
+    assert "tagging, assisted" in page
 
 
 def test_a_card_names_partners_and_contexts_and_escapes_them(client: Client, campaign: Campaign) -> None:

@@ -106,7 +106,7 @@ def test_page_and_answers_are_blind(client: Client, campaign: Campaign, ada: Use
         rows.say(turn)
     page = client.get("/c/helpdesk/verify/").text
     question = send(client, "next/").json()["questions"][0]
-    assert set(question) == {"token", "statement", "prompt", "output", "language"}
+    assert set(question) == {"token", "statement", "prompt", "output", "language", "found"}
     assert set(question["prompt"][0]) == {"role", "kind", "name", "pieces"}
     for text in (page, json.dumps(question)):
         for secret in ("secret", "tagged", "critic-", "outputs.jsonl", str(made.seed)):

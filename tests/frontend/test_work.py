@@ -21,7 +21,19 @@ from annotate.queue.models import Lease, QueueItem
 from tests.annotate.queue import rows
 
 pytestmark = pytest.mark.django_db
-SHEET = {"lease", "until", "key", "revision", "version", "marked", "prompt", "output", "length", "language"}
+SHEET = {
+    "lease",
+    "until",
+    "key",
+    "revision",
+    "version",
+    "marked",
+    "prompt",
+    "output",
+    "length",
+    "language",
+    "suggestions",
+}
 TEXT = "नमस्ते 👩‍🚀, he was born in 1985."
 
 

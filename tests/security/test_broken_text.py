@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 NAMES = """
     name username password current new token next theme slug description guidelines overlap lease_minutes role state
-    order gold_share stance is_sensitive judges
+    order gold_share assisted_share stance is_sensitive judges
     tags tag kind key comment verdict violations idempotency_key version reason reason_text scope severity quote start
     end critique correction statement action constraint violation into location parent base dataset method format
     seed holdout kinds min_judgments constraint_set at_time min_new_judgments every_days enabled namespace purpose

@@ -13,7 +13,7 @@ yes AS (
     FROM judgments_judgment AS judgment
     JOIN accounts_user AS annotator ON annotator.id = judgment.annotator_id AND annotator.kind = ANY(%(people)s)
     LEFT JOIN yes ON yes.judgment_id = judgment.id
-    WHERE judgment.campaign_id = %(campaign)s AND judgment.is_current
+    WHERE judgment.campaign_id = %(campaign)s AND judgment.is_current AND NOT judgment.is_assisted
       AND judgment.verdict IN ('rejected', 'nothing_wrong')
       AND (%(outputs)s::bigint[] IS NULL OR judgment.output_id = ANY(%(outputs)s::bigint[]))
     GROUP BY 1

@@ -72,7 +72,7 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Mode:
-    """Tagging or verify. `outputs` had two votes or more, `seen` of them with a yes."""
+    """Tagging or verify, blind or assisted. `outputs` had two votes or more, `seen` of them with a yes."""
 
     outputs: int = 0
     seen: int = 0
@@ -111,11 +111,17 @@ class Dimension:
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """All that is measured of one constraint. `check_precision` and `check_recall` are None without a check."""
+    """All that is measured of one constraint. `check_precision` and `check_recall` are None without a check.
+
+    The two assisted modes are of people who were shown what a check found before they answered. They agree with the
+    check, and so with one another, by suggestion: no verdict and no other figure rests on them.
+    """
 
     rate: Figure
     tagging: Mode
     verify: Mode
+    tagging_assisted: Mode = Mode()
+    verify_assisted: Mode = Mode()
     check_precision: Figure | None = None
     check_recall: Figure | None = None
     partners: list[independence.Partner] = field(default_factory=list)

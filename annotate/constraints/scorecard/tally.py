@@ -29,18 +29,22 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """One answer in verify mode: YES, NO or CANNOT. A later `round` asks again."""
+    """One answer in verify mode: YES, NO or CANNOT. A later `round` asks again.
+
+    `is_assisted`: what a check found was shown with the question.
+    """
 
     constraint: int
     output: int
     annotator: int
     round: int
     answer: str
+    is_assisted: bool = False
 
 
 @dataclass(kw_only=True, slots=True)
 class Verified:
-    """What verify mode says of one constraint."""
+    """What verify mode says of one constraint, either blind or assisted."""
 
     patterns: Counter[tuple[int, int]] = field(default_factory=Counter)
     answers: int = 0
@@ -48,6 +52,14 @@ class Verified:
     outputs: int = 0
     same: int = 0
     repeats: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What verify mode says, by constraint, of those who were asked blind and of those who were assisted."""
+
+    blind: dict[int, Verified] = field(default_factory=dict)
+    assisted: dict[int, Verified] = field(default_factory=dict)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -136,15 +148,21 @@ class Seen:
     parts: dict[tuple[int, int], Counter[tuple[int, int]]] = field(default_factory=dict)
 
 
-def verified(answers: Iterable[Answered]) -> dict[int, Verified]:
+def verified(answers: Iterable[Answered]) -> Asked:
     """Count answers that come sorted by constraint, output, annotator and round.
 
     Asked about an output again in a later round, a person has one vote, the last one that decided; whether it is what
-    they said the time before is a re-test. Memory grows with constraints only.
+    they said the time before is a re-test, of two blind answers or two assisted ones. Memory grows with constraints
+    only.
     """
-    found: dict[int, Verified] = {}
+    found = Asked()
     for (constraint, _), group in itertools.groupby(answers, key=lambda each: (each.constraint, each.output)):
-        _add_output(found.setdefault(constraint, Verified()), list(group))
+        each_way: dict[bool, list[Answered]] = {False: [], True: []}
+        for answer in group:
+            each_way[answer.is_assisted].append(answer)
+        for counts, given in ((found.blind, each_way[False]), (found.assisted, each_way[True])):
+            if given:
+                _add_output(counts.setdefault(constraint, Verified()), given)
     return found
 
 
@@ -152,26 +170,34 @@ def cards(
     tally: Tally,
     *,
     constraints: Collection[int],
-    verified: Mapping[int, Verified],
+    asked: Asked,
     checks: Mapping[int, scorecard.Check],
+    assisted: Tally | None = None,
+    retests: Mapping[int, tuple[int, int]] | None = None,
 ) -> dict[int, scorecard.Card]:
-    """Return a card for each of the constraints, with the tests of all of them adjusted together."""
-    seen = tally.by_constraint()
+    """Return a card for each of the constraints, with the tests of all of them adjusted together.
+
+    `tally` is of blind judgments, and so are all figures but those that are named assisted. `retests`: by constraint,
+    of how many outputs that somebody judged again they said the same, and how many there are.
+    """
+    seen, helped = tally.by_constraint(), (assisted or Tally()).by_constraint()
     partners = independence.partners(tally.together, constraints=len(constraints))
     made = {}
     for constraint in sorted(constraints):
-        mine, asked, check = seen.get(constraint, Seen()), verified.get(constraint, Verified()), checks.get(constraint)
+        mine, check = seen.get(constraint, Seen()), checks.get(constraint)
+        blind = asked.blind.get(constraint, Verified())
+        same, again = (retests or {}).get(constraint, (0, 0))
         made[constraint] = scorecard.Card(
             rate=scorecard.share(_violated(mine.patterns), tally.judged),
             tagging=tally.mode(constraint, mine),
-            verify=scorecard.mode(
-                asked.patterns, cannot=asked.cannot, judgments=asked.answers, concerned=asked.outputs
-            ),
+            tagging_assisted=(assisted or Tally()).mode(constraint, helped.get(constraint, Seen())),
+            verify=_asked(blind),
+            verify_assisted=_asked(asked.assisted.get(constraint, Verified())),
             check_precision=scorecard.share(*check.precision) if check else None,
             check_recall=scorecard.share(*check.recall) if check else None,
             partners=partners.get(constraint, []),
             dimensions=tally.dimensions(mine),
-            retest=scorecard.share(asked.same, asked.repeats),
+            retest=scorecard.share(blind.same + same, blind.repeats + again),
         )
     return _adjusted(made)
 
@@ -187,6 +213,10 @@ def _add_output(mine: Verified, answers: Sequence[Answered]) -> None:
     mine.answers += len(answers)
     mine.cannot += sum(each.answer == CANNOT for each in answers)
     mine.patterns[last.count(YES), len(last)] += 1
+
+
+def _asked(mine: Verified) -> scorecard.Mode:
+    return scorecard.mode(mine.patterns, cannot=mine.cannot, judgments=mine.answers, concerned=mine.outputs)
 
 
 def _violated(patterns: scorecard.Patterns) -> int:

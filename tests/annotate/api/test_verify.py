@@ -15,7 +15,7 @@ from tests.annotate.api.conftest import Connect
 from tests.annotate.verification import rows
 
 SCOPE = "judgments:write"
-KEYS = {"verification", "expires_at", "statement", "prompt", "messages", "output"}
+KEYS = {"verification", "expires_at", "statement", "prompt", "messages", "output", "suggestions"}
 
 
 @pytest.fixture

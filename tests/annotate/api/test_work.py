@@ -23,7 +23,7 @@ from tests import factories
 from tests.annotate.api.conftest import Connect
 
 SCOPE = "judgments:write"
-LEASE_KEYS = {"lease", "expires_at", "prompt", "messages", "output", "tag_set"}
+LEASE_KEYS = {"lease", "expires_at", "prompt", "messages", "output", "suggestions", "tag_set"}
 TAG_KEYS = {"slug", "name", "kind", "severity_rule", "span_rule", "description", "example"}
 SPAN = {"tag": "invented-fact", "scope": "span", "severity": "major", "start": 15, "end": 19, "critique": "No."}
 

@@ -24,8 +24,9 @@ export class Sheet {
     return Math.round(this.#seconds * 1000) / 1000;
   }
 
-  show({ statement, prompt, output, language }) {
+  show({ statement, prompt, output, language, found }) {
     fill(byId("statement"), statement);
+    showFound(found);
     byId("messages").replaceChildren(...prompt.map(messageOf));
     fill(byId("output"), output);
     byId("output").lang = language;
@@ -51,7 +52,7 @@ export class Sheet {
   #cover(isDown) {
     this.form.classList.toggle("is-covered", isDown);
     byId("cover").hidden = !isDown;
-    for (const id of ["messages", "output"]) byId(id).inert = isDown;
+    for (const id of ["messages", "output", "found"]) byId(id).inert = isDown;
   }
 
   // The time away from the page is not counted.
@@ -73,6 +74,24 @@ function nodeOf(piece) {
   const [text, name] = piece;
   const made = element("span", text, "hidden-character");
   made.dataset.name = name;
+  return made;
+}
+
+// What a check found; null where the question is asked blind.
+function showFound(found) {
+  byId("found").hidden = !found;
+  byId("found-says").textContent = found?.length
+    ? "A check found this, and checks err:"
+    : "A check found nothing here, and checks err.";
+  byId("findings").replaceChildren(...(found ?? []).map(findingOf));
+}
+
+function findingOf({ quote, message }) {
+  const made = element("li");
+  const words = element("q", quote);
+  words.dir = "auto";
+  if (quote) made.append(words, " ");
+  made.append(element("span", message, "muted"));
   return made;
 }
 

@@ -50,8 +50,14 @@ export class Bench extends EventTarget {
     const span = this.#whereTo(tag);
     if (!span) return this.#say(`Select the wrong words first: “${tag.name}” needs them.`, { isShown: true });
     const severity = tag.severity_rule === "required" ? "major" : "";
+    this.take({ tag: slug, severity, ...span });
+  }
+
+  // Marks what is known to the last detail.
+  take(violation) {
+    const tag = this.tagOf(violation);
     this.isOmitting = false;
-    this.current = this.marks.add({ tag: tag.slug, severity, ...span });
+    this.current = this.marks.add(violation);
     this.reader.deselect();
     this.refresh();
     this.list.reveal(this.current);

@@ -9,6 +9,7 @@ import { Prompt } from "./prompt.js";
 import { Reader } from "./reader.js";
 import * as sheets from "./sheet.js";
 import { announce, showSaved } from "./status.js";
+import { Suggestions } from "./suggestions.js";
 import { said } from "./summary.js";
 import { View } from "./view.js";
 
@@ -40,6 +41,16 @@ export class Desk {
     this.bench.addEventListener("change", () => this.#render());
     this.bench.addEventListener("marked", () => this.#draft.changed());
     this.bench.addEventListener("said", ({ detail }) => announce(detail.text, detail));
+    this.suggestions = new Suggestions({
+      tagName: (given) => this.bench.tagOf(given).name,
+      quoteOf: (given) => this.reader.excerpt(given),
+      isTaken: (given) => this.bench.marks.violations.some((each) => isSamePlace(each, given)),
+      onLook: (span) => this.reader.look(span),
+      onTake: (violation) => {
+        this.bench.take(violation);
+        this.focus();
+      },
+    });
     this.prompt = new Prompt({ onLeave: () => this.focus() });
     this.cover = new Cover({ form: this.form, isSensitive: data.is_sensitive, onUncover: () => this.focus() });
     const { reader, bench } = this;
@@ -60,6 +71,7 @@ export class Desk {
     const isOurs = kept?.version === sheet.version;
     const content = kept && isOurs ? kept.content : sheet.marked;
     this.#draft = this.#draftOf(sheet);
+    this.suggestions.load(sheet.suggestions);
     const wrong = sheet.refusal?.problems?.map(({ index }) => index).filter(Number.isInteger) ?? [];
     this.bench.load(marks && isSame(marks.toJSON(), content) ? marks : new Marks(content), { wrong });
     byId("comment-box").open = Boolean(content.comment);
@@ -164,6 +176,7 @@ export class Desk {
   #render() {
     const { marks, isOmitting } = this.bench;
     this.#showTarget();
+    this.suggestions.refresh();
     byId("omission")?.setAttribute("aria-pressed", isOmitting);
     byId("tags").classList.toggle("is-armed", isOmitting);
     for (const button of this.form.querySelectorAll(".work-verdicts [name=verdict]")) {
@@ -181,3 +194,5 @@ export class Desk {
     return target.replaceChildren("On ", element("q", this.reader.excerpt(selection)));
   }
 }
+
+const isSamePlace = (one, other) => ["tag", "scope", "start", "end"].every((name) => one[name] === other[name]);

@@ -6,7 +6,7 @@ import { isTyping } from "./keymap.js";
 import { byId } from "./page.js";
 import { announce } from "./status.js";
 
-const TEXTUAL = new Set(["omission", "critique", "correction", "submit", "nothingWrong", "cannotTell", "minor", "major"]);
+const TEXTUAL = new Set(["omission", "critique", "correction", "submit", "nothingWrong", "cannotTell", "minor", "major", "take"]);
 const COVERED = "The texts are covered. Uncover them first.";
 
 export class Keys {
@@ -72,6 +72,7 @@ function actionsOf({ desk, loop, keys }) {
     major: () => bench.setSeverity("major"),
     critique: () => bench.edit("critique"),
     correction: () => bench.edit("correction"),
+    take: () => desk.suggestions.next() || announce("There is no suggestion left to take."),
     remove: () => bench.remove(),
     undo: () => undo(bench, loop),
     redo: () => announce(bench.marks.redo() ? "Done again." : "Nothing to redo."),

@@ -118,6 +118,12 @@ export class Reader {
     this.cursor.deselect();
   }
 
+  // Selects these words, in view.
+  look(span) {
+    this.endClick();
+    this.cursor.select(this.toUnits(span), { isExact: true });
+  }
+
   act(name) {
     const action = ACTIONS[name];
     if (!action) return false;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,7 +154,7 @@ def tallied() -> Tally:
 
 
 def cards(tally: Tally, *constraints: int) -> dict[int, Card]:
-    return scorecard_tally.cards(tally, constraints=constraints, verified={}, checks={})
+    return scorecard_tally.cards(tally, constraints=constraints, asked=scorecard_tally.Asked(), checks={})
 
 
 def test_cards_tell_constraints_apart_by_context() -> None:
@@ -191,17 +192,40 @@ def test_verified_one_vote_a_person_and_retests() -> None:
     """Ada, asked again, changes her mind, Ben could not tell at first and says no, Cy says yes twice."""
     said = [("ada", 1, YES), ("ada", 2, NO), ("ben", 1, CANNOT), ("ben", 2, NO), ("cy", 1, YES), ("cy", 2, YES)]
     people = {"ada": 1, "ben": 2, "cy": 3}
-    [(constraint, found)] = scorecard_tally.verified(
-        Answered(7, 1, people[who], round_, answer) for who, round_, answer in said
-    ).items()
+    asked = scorecard_tally.verified(Answered(7, 1, people[who], round_, answer) for who, round_, answer in said)
+    [(constraint, found)] = asked.blind.items()
+    assert not asked.assisted
     assert constraint == 7
     assert found.patterns == {(1, 3): 1}
     assert (found.outputs, found.answers, found.cannot) == (1, 6, 1)
     assert (found.repeats, found.same) == (2, 1)
 
 
+def test_verified_blind_and_assisted_apart() -> None:
+    """Ada is asked blind, then assisted: two votes apart and no re-test, for the check told her what to say."""
+    asked = scorecard_tally.verified([Answered(7, 1, 1, 1, NO), Answered(7, 1, 1, 2, YES, is_assisted=True)])
+    assert asked.blind[7].patterns == {(0, 1): 1}
+    assert asked.assisted[7].patterns == {(1, 1): 1}
+    assert asked.blind[7].repeats == asked.assisted[7].repeats == 0
+
+
+def test_no_verdict_rests_on_assisted_work() -> None:
+    """Everybody agrees with the check where they saw it, by suggestion, and splits on half where they did not."""
+    blind, assisted = Tally(), Tally()
+    for number in range(60):
+        blind.add(votes=2, seen=[(1, 1 + number % 2)] if number < 30 else [])
+        assisted.add(votes=2, seen=[(1, 2)] if number < 30 else [])
+    both = scorecard_tally.cards(blind, constraints=[1], asked=scorecard_tally.Asked(), checks={}, assisted=assisted)[1]
+    alone = scorecard_tally.cards(blind, constraints=[1], asked=scorecard_tally.Asked(), checks={})[1]
+    assert both.tagging_assisted.alpha.value == 1.0
+    assert both.tagging_assisted.alpha.count == 60
+    assert (alone.tagging.alpha.value or 1) < 0.7
+    assert replace(both, tagging_assisted=scorecard.Mode()) == alone
+    assert both.verdicts() == alone.verdicts()
+
+
 def test_check_figures_come_from_plain_counts() -> None:
     check = scorecard.Check(precision=(45, 50), recall=(8, 10))
-    found = scorecard_tally.cards(tallied(), constraints=[1], verified={}, checks={1: check})[1]
+    found = scorecard_tally.cards(tallied(), constraints=[1], asked=scorecard_tally.Asked(), checks={1: check})[1]
     assert found.check_precision is not None and found.check_precision.value == 0.9
     assert found.check_recall == Figure(count=10)

@@ -13,13 +13,15 @@ from annotate.accounts.models import User
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions
 from annotate.constraints.models import Constraint, Member
-from annotate.constraints.scorecard import scoring
+from annotate.constraints.scorecard import reading, scoring
 from annotate.constraints.scorecard.models import Scorecard, Scoring
 from annotate.intake.models import Output
 from annotate.judgments.models import Judgment, Violation
+from annotate.quality import gold
 from annotate.verification import answered
 from annotate.verification.models import Answer, Round, Turn
 from tests import factories
+from tests.annotate.constraints.checks import checks
 from tests.annotate.verification import rows
 from tests.factories import NOW
 from worker.tasks import scorecards
@@ -157,7 +159,7 @@ def test_contexts_are_import_model_language_length_and_time(campaign: Campaign, 
 
 
 def test_rare_contexts_are_one(campaign: Campaign, people: list[User], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scoring, "PARTS_AT_MOST", 2)
+    monkeypatch.setattr(reading, "PARTS_AT_MOST", 2)
     found = constraint(campaign)
     for model, count in (("a", 5), ("b", 4), ("c", 2), ("d", 1)):
         judged([(output, {"ada": [found]}) for output in outputs(campaign, count, model=model)], people)
@@ -304,3 +306,61 @@ def test_statements_do_not_grow_with_judgments(campaign: Campaign, people: list[
     judged([(each, {"ada": [found]}) for each in outputs(campaign, 20)], people)
     assert count() == before
     assert Violation.objects.count() == 21
+
+
+def test_assisted_judgments_are_measured_apart(campaign: Campaign, people: list[User]) -> None:
+    found = constraint(campaign)
+    made = outputs(campaign, 40)
+    judged([(output, {"ada": [found]}) for output in made[:20]], people)
+    before = measure(campaign)[found.pk]
+    assert before["tagging_assisted"]["outputs"] == 0
+    judged([(output, {"ada": [found], "ben": [found]}) for output in made[20:]], people)
+    Judgment.objects.filter(output__in=made[20:]).update(is_assisted=True)
+    after = measure(campaign)[found.pk]
+    assert (after["tagging_assisted"]["outputs"], after["tagging_assisted"]["seen"]) == (20, 20)
+    assert after["tagging_assisted"]["decisive"]["value"] == 1.0
+    assert {**after, "tagging_assisted": 0} == {**before, "tagging_assisted": 0}, "nothing else rests on them"
+    place = Scoring.objects.get()
+    assert (place.judgment_count, place.assisted_count) == (40, 40)
+
+
+def test_assisted_answers_are_measured_apart(people: list[User]) -> None:
+    campaign = rows.world(tagged=1, others=25)
+    rows.start(campaign, tagged=1, random=25, overlap=2)
+    for person in [factories.member(campaign), factories.member(campaign)]:
+        for _ in range(26):
+            [turn] = rows.take(campaign, person)
+            rows.say(turn)
+    Answer.objects.filter(item__place__lt=21).update(is_assisted=True)
+    card = measure(campaign)[rows.constraint(campaign).pk]
+    assert (card["verify"]["outputs"], card["verify_assisted"]["outputs"]) == (5, 21)
+    assert (card["verify"]["decisive"]["value"], card["verify_assisted"]["decisive"]["value"]) == (None, 1.0)
+
+
+def test_a_card_has_its_checks_precision_and_recall() -> None:
+    """A check that ran and was weighed: of 27 outputs that it marked 24 are violated, and it missed 6 of 30."""
+    campaign = checks.world(hits=24, alarms=3, misses=6, clear=20)
+    found = checks.constraint(campaign)
+    assert measure(campaign)[found.pk]["check_precision"] is None, "no check"
+    life = checks.saved(campaign)
+    assert measure(campaign)[found.pk]["check_precision"] is None, "a draft was never weighed"
+    checks.run(checks.step(life, "shadow"))
+    card = measure(campaign)[found.pk]
+    assert (card["check_precision"]["value"], card["check_precision"]["count"]) == (pytest.approx(24 / 27), 27)
+    assert (card["check_recall"]["value"], card["check_recall"]["count"]) == (0.8, 30)
+    low, high = gold.wilson(24, 27) or (0, 0)
+    assert (card["check_precision"]["low"], card["check_precision"]["high"]) == (low, high)
+    checks.step(checks.run(life), "retired")
+    assert measure(campaign)[found.pk]["check_precision"] is None, "a retired check says nothing any more"
+
+
+def test_a_checks_new_counts_call_the_sweep() -> None:
+    campaign = checks.world(hits=24)
+    life = checks.shadow(campaign)
+    scoring.measure(campaign_id=campaign.pk, now=NOW)
+    assert scoring.waiting_campaign_ids(now=LATER, last_answers={}) == []
+    checks.judge(checks.output(campaign, "Bloom came out in 1999."), factories.user(), is_marked=True)
+    scoring.measure(campaign_id=campaign.pk, now=NOW)
+    checks.group(campaign)
+    checks.run(life)
+    assert scoring.waiting_campaign_ids(now=LATER, last_answers={}) == [campaign.pk]
