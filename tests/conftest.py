@@ -5,6 +5,7 @@ there is one. Its keeper stops and deletes it when the session is gone, however 
 """
 
 import contextlib
+import gc
 import ipaddress
 import os
 import shutil
@@ -68,6 +69,16 @@ def pytest_configure(config: pytest.Config) -> None:
     import django
 
     django.setup()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Take what is loaded for good out of the collector's sight.
+
+    The trainer's library collects at the end of every run: over a million objects of modules that took longer than a
+    test's run.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
