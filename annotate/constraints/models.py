@@ -95,6 +95,12 @@ class Constraint(models.Model):
     def __str__(self) -> str:
         return self.statement
 
+    @property
+    def drafted_by(self) -> str:
+        """The model whose words the statement still is; empty when nobody's, or when a person gave it."""
+        draft = getattr(self, "draft", None)
+        return draft.drafted_by if draft and self.named_by_id is None and draft.statement == self.statement else ""
+
 
 class Member(models.Model):
     """A violation belongs to at most one living constraint. `is_pinned`: a person put it there; sweeps leave it."""

@@ -44,7 +44,9 @@ class TagTotal:
 def constraint(*, campaign: Campaign, constraint_id: int) -> Constraint:
     """Return one constraint of the campaign, retired ones too. Raises NotFound."""
     found: Constraint | None = (
-        Constraint.objects.select_related("merged_into", "named_by").filter(campaign=campaign, pk=constraint_id).first()
+        Constraint.objects.select_related("merged_into", "named_by", "draft")
+        .filter(campaign=campaign, pk=constraint_id)
+        .first()
     )
     if found is None:
         raise NotFound("This campaign has no such constraint. It may belong to another campaign.")

@@ -55,7 +55,7 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
     state, tag = request.GET.get("state", ""), request.GET.get("tag", "")
     found = Constraint.objects.filter(campaign=campaign, state__in=_states_of(state))
     found = _after(found.filter(tag_slug=tag) if tag else found, request.GET.get("from", ""))
-    rows = list(found.select_related("named_by").in_page_order()[: PAGE + 1])
+    rows = list(found.select_related("named_by", "draft").in_page_order()[: PAGE + 1])
     mixes = queries.mixes(constraint_ids=[each.pk for each in rows[:PAGE]])
     context = {
         "groups": _by_tag([Row(each, mixes.get(each.pk, queries.Mix())) for each in rows[:PAGE]]),

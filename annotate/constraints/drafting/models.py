@@ -8,8 +8,9 @@ from django.db import models
 class Draft(models.Model):
     """What a model made of a constraint that nobody named: `statement` is empty when nothing came that can be used.
 
-    It was drafted from `medoid_id`, the violation that was the medoid then. `again_at`: nobody asks before, since a
-    worker is at it or the model failed; `try_count` counts unusable answers about this medoid.
+    It was drafted, or asked for, at `drafted_at` from `medoid_id`, the violation that was the medoid then. `again_at`:
+    nobody asks before, since a worker is at it or the model failed; `try_count` counts unusable answers about this
+    medoid.
     """
 
     constraint = models.OneToOneField(
