@@ -53,6 +53,9 @@ class Text:
     text: str
 
 
+CONTROL = Text(output_id=0, prompt="", text="OK.")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What came of one output. `said` is None when there is no answer, which is never a pass, and `problem` says why.
@@ -92,7 +95,8 @@ def ask(
     """Return an outcome for each text, in order. `until`: of time.monotonic, when whoever waits has had enough.
 
     A model that fails is not asked further. A failure that may be an output's fault (too long, too slow) is taken for
-    one when the model answered about another output; else it is the model's. Raises ValueError where a function fails.
+    one when the model answers about another output, or about the few letters of CONTROL, which are asked about where
+    none of these was answered; else it is the model's. Raises ValueError where a function fails.
     """
     named = [each for each in checks if isinstance(each, declared.Named)]
     judges = [each for each in checks if isinstance(each, declared.Asking)]
@@ -108,12 +112,14 @@ def ask(
         )
         pool = stack.enter_context(futures.ThreadPoolExecutor(min(models[name].parallel for name in names)))
         asked = list(pool.map(asker.outcome, [each for each in texts if not seen[each.output_id].violated]))
-    found = {each.output_id: each for each in _blamed(asked)}
+        found = {each.output_id: each for each in _blamed(asked, asker)}
     return [found.get(id_) or Outcome(output_id=id_, said=said) for id_, said in seen.items()]
 
 
-def _blamed(asked: Sequence[Outcome]) -> list[Outcome]:
-    is_up = any(each.is_heard for each in asked)
+def _blamed(asked: list[Outcome], asker: _Asker) -> list[Outcome]:
+    if not any(each.is_of_this for each in asked):
+        return asked
+    is_up = any(each.is_heard for each in asked) or asker.is_up(asked[0].cost)
     return [replace(each, has_failed=False) if is_up and each.is_of_this else each for each in asked]
 
 
@@ -146,6 +152,17 @@ class _Asker:
                     return Outcome(output_id=text.output_id, said=said, cost=cost)
         passes = None if problem else checking.Said()
         return Outcome(output_id=text.output_id, said=passes, problem=problem, cost=cost)
+
+    def is_up(self, cost: Cost) -> bool:
+        """Whether every judge's model answers something about CONTROL; the cost is added to `cost`."""
+        for each in self.judges:
+            try:
+                self._findings(each.judge, CONTROL, cost)
+            except judge.NoAnswer:
+                continue
+            except client.ModelFailed:
+                return False
+        return True
 
     def _findings(self, asked: judge.Judge, text: Text, cost: Cost) -> list[finding.Finding]:
         prompt, mark = declared.text_of(text.prompt), secrets.token_hex(12)

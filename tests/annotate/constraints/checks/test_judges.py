@@ -13,7 +13,7 @@ from annotate.accounts.models import AuditEntry
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions
 from annotate.constraints.checks import actions as check_actions
-from annotate.constraints.checks import checking, judging_queries, running
+from annotate.constraints.checks import checking, judging, judging_queries, running
 from annotate.constraints.checks import preview as check_preview
 from annotate.constraints.checks import queries as check_queries
 from annotate.constraints.checks.models import Check, CheckResult, CheckVersion, Judging, Unanswered
@@ -200,7 +200,17 @@ def test_refusal_of_one_output_is_that_outputs_and_of_all_is_the_models(local: s
     other = run(started(checks.world("other", hits=4, clear=0)))
     assert Unanswered.objects.count() == 1
     assert pauses(other) == 20
+    assert Judging.objects.get(version=other.current).call_count == 4 + 1
     assert Judging.objects.get(version=other.current).problem.endswith("400: unknown field.")
+
+
+def test_outputs_that_are_all_refused_do_not_hold_up_those_that_follow(local: server.Server) -> None:
+    local.script = unless("Bloom came", server.refused(413, "too large"))
+    campaign = checks.world(hits=judging.AT_ONCE + 1, clear=2)
+    life = run(started(campaign))
+    assert Unanswered.objects.count() == judging.AT_ONCE + 1
+    assert life.run_count == 2
+    assert len(local.asked) == judging.AT_ONCE + 1 + 2 + 1
 
 
 def test_budget_holds_for_all_messages_and_the_next_window_goes_on(local: server.Server, settings: Any) -> None:
