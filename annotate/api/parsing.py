@@ -36,6 +36,22 @@ class JSON(parsers.BaseParser):
             raise exceptions.ParseError(f"The body is not JSON that can be read: {_told(error)}.") from error
 
 
+class Yaml(parsers.BaseParser):
+    """A text of YAML as `{"text": ...}`, not read any further: 400 for what is not UTF-8 or has a NUL; 413 as above."""
+
+    media_type = "application/yaml"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(limit + 1)
+        if len(body) > limit:
+            raise TooLarge(f"The body is over {limit} bytes.")
+        try:
+            return texts.check_json({"text": body.decode()}, "the body")
+        except ValueError as error:
+            raise exceptions.ParseError("The body is not UTF-8 text that can be stored.") from error
+
+
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON value")
 

@@ -5,9 +5,9 @@ from django.urls import path, re_path
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.views import SpectacularAPIView
 
-from annotate.api import campaigns, constitution, datasets, imports, judgments, revisions, runs, verify, work
+from annotate.api import campaigns, checks, constitution, datasets, imports, judgments, revisions, runs, verify, work
 
-RESOURCES = (campaigns, imports, work, verify, judgments, revisions, constitution, datasets, runs)
+RESOURCES = (campaigns, imports, work, verify, judgments, revisions, constitution, checks, datasets, runs)
 
 
 @csrf_exempt

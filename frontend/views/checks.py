@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import F, IntegerField, QuerySet, Value
-from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Coalesce, Greatest, Substr
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 from django.views.decorators.cache import never_cache
@@ -21,7 +18,7 @@ from annotate.campaigns.models import Campaign
 from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.checks import checking, judging_queries, precision
 from annotate.constraints.checks import queries as check_queries
-from annotate.constraints.checks.models import Check, CheckResult, Judging
+from annotate.constraints.checks.models import Check, Judging
 from annotate.errors import NotAllowed, RuleError
 from frontend import doors, paging
 from frontend.views import check as check_page
@@ -111,7 +108,7 @@ def disagreements(request: doors.Request, campaign: Campaign) -> HttpResponse:
         else:
             here = doors.address("check-disagreements", campaign=campaign)
             return HttpResponseRedirect(doors.next_or(request, here))
-    found = _with_excerpts(check_queries.disputed(campaign=campaign))
+    found = check_queries.with_excerpts(check_queries.disputed(campaign=campaign))
     chosen = request.GET.get("constraint", "")
     if chosen.isascii() and chosen.isdigit() and len(chosen) < 19:
         found = found.filter(version__constraint=int(chosen))
@@ -130,15 +127,6 @@ def _rule(request: doors.Request, campaign: Campaign) -> None:
     check_actions.rule(result=result, side=side, by=request.user, now=clock.now())
     messages.success(
         request, f"Output {result.output_id}: {'the check is' if side == 'check' else 'people are'} right."
-    )
-
-
-def _with_excerpts(found: QuerySet[CheckResult]) -> QuerySet[CheckResult]:
-    """Cut the text around the first finding in the database: an output of 10 MB costs what a short one does."""
-    first = Coalesce(Cast(KT("findings__0__start"), IntegerField()), Value(0))
-    return found.defer("output__text", "output__meta").annotate(
-        cut_at=Greatest(first - checking.BEFORE, Value(0)),
-        excerpt=Substr("output__text", F("cut_at") + 1, checking.EXCERPT),
     )
 
 

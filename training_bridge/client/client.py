@@ -21,6 +21,8 @@ from training_bridge.formats import manifest
 
 CHUNK_BYTES = 1024 * 1024
 SEND_AGAIN = 2
+Declaration = str | Sequence[Mapping[str, Any]]
+"""A check in YAML, or as the list of objects that the YAML says."""
 UNFINISHED = {"waiting", "requested", "building", "launching", "running"}
 
 
@@ -122,6 +124,41 @@ class Client:
         """Leave a leased output to others. It does not come back to this annotator."""
         _check(self._http.post(f"leases/{lease}/skip", json={"reason": reason}))
 
+    def checks(self, *, campaign: str) -> Iterator[dict[str, Any]]:
+        """Yield the executable checks of the campaign's constraints, with their state and figures."""
+        return self._pages(f"campaigns/{campaign}/checks", 100)
+
+    def read_check(self, *, campaign: str, constraint: int) -> dict[str, Any]:
+        return self._json("GET", f"campaigns/{campaign}/constraints/{constraint}/check")
+
+    def save_check(self, *, campaign: str, constraint: int, check: Declaration) -> dict[str, Any]:
+        """Save a check, YAML or a list of declarations, as the constraint's next version, which nobody trusts yet."""
+        return self._json("POST", f"campaigns/{campaign}/constraints/{constraint}/check", json=_declared(check))
+
+    def preview_check(self, *, campaign: str, constraint: int, check: Declaration, seed: int = 1) -> dict[str, Any]:
+        """Try a check on some hundred stored outputs. Nothing is stored."""
+        path = f"campaigns/{campaign}/constraints/{constraint}/check/preview"
+        return self._json("POST", path, params={"seed": str(seed)}, json=_declared(check))
+
+    def step_check(self, *, campaign: str, constraint: int, to: str) -> dict[str, Any]:
+        """Take a check to `shadow`, `trusted`, `draft` or `retired`."""
+        return self._json("POST", f"campaigns/{campaign}/constraints/{constraint}/check/step", json={"to": to})
+
+    def check_results(
+        self, *, campaign: str, constraint: int, version: int | None = None, page_size: int = 500
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what a version of the check, the current one when None, said of each output."""
+        asked = "" if version is None else f"version={version}"
+        return self._pages(f"campaigns/{campaign}/constraints/{constraint}/check/results", page_size, asked)
+
+    def disagreements(self, *, campaign: str) -> Iterator[dict[str, Any]]:
+        """Yield where people and a running check disagree and nobody has ruled."""
+        return self._pages(f"campaigns/{campaign}/checks/disagreements", 100)
+
+    def rule(self, *, campaign: str, result: int, side: str) -> dict[str, Any]:
+        """Say of a disagreement that the `check` or that `people` are right."""
+        return self._json("POST", f"campaigns/{campaign}/checks/disagreements/{result}", json={"side": side})
+
     def datasets(self, *, campaign: str) -> Iterator[dict[str, Any]]:
         return self._pages(f"campaigns/{campaign}/datasets", 100)
 
@@ -194,8 +231,8 @@ class Client:
             time.sleep(every_seconds)
         return latest
 
-    def _pages(self, path: str, page_size: int) -> Iterator[dict[str, Any]]:
-        address: str | None = f"{path}?limit={page_size}"
+    def _pages(self, path: str, page_size: int, asked: str = "") -> Iterator[dict[str, Any]]:
+        address: str | None = f"{path}?limit={page_size}{asked and '&'}{asked}"
         while address:
             page = self._json("GET", address)
             yield from page["results"]
@@ -216,6 +253,10 @@ class Client:
                 for chunk in answer.iter_bytes(CHUNK_BYTES):
                     file.write(chunk)
         part.replace(target)
+
+
+def _declared(check: Declaration) -> dict[str, Any]:
+    return {"text": check} if isinstance(check, str) else {"declared": [dict(each) for each in check]}
 
 
 def _check(answer: httpx.Response) -> None:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, IntegerField, OuterRef, Q, QuerySet, Value
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Coalesce, Greatest, Substr
 
 from annotate.accounts.models import AuditEntry
 from annotate.campaigns.models import Campaign
@@ -188,6 +190,18 @@ def disputed(*, campaign: Campaign) -> QuerySet[CheckResult]:
     current = list(running.values_list("current", flat=True))
     found = CheckResult.objects.filter(differs, ~Exists(ruled), version__in=current)
     return found.select_related("version__constraint", "output").defer("output__meta")
+
+
+def with_excerpts(found: QuerySet[CheckResult]) -> QuerySet[CheckResult]:
+    """Cut the text around the first finding in the database, as `excerpt` from `cut_at`.
+
+    An output of 10 MB costs what a short one does.
+    """
+    first = Coalesce(Cast(KT("findings__0__start"), IntegerField()), Value(0))
+    return found.defer("output__text", "output__meta").annotate(
+        cut_at=Greatest(first - checking.BEFORE, Value(0)),
+        excerpt=Substr("output__text", F("cut_at") + 1, checking.EXCERPT),
+    )
 
 
 def result(*, campaign: Campaign, result_id: int) -> CheckResult:

@@ -32,6 +32,8 @@ def _path(address: URLPattern, slug: str = "helpdesk") -> str:
         "revision": 1,
         "form": "json",
         "run_id": 1,
+        "constraint_id": 1,
+        "result_id": 1,
         "name": "train.jsonl",
         "token": UUID(int=1),
     }

@@ -19,10 +19,12 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from annotate import clock
 from annotate.accounts import actions as accounts
 from annotate.accounts.models import ApiToken
+from annotate.constraints.models import Constraint
 from annotate.queue import actions as queue
 from annotate.queue.models import Lease
 from annotate.wsgi import application
 from tests import factories
+from tests.annotate.constraints.checks import checks as check_rows
 from tests.training_bridge.runs import rows
 
 EXAMPLES = 20
@@ -56,6 +58,8 @@ def token(db: None, tmp_path: Path) -> Iterator[str]:
     admin = factories.superuser("ada")
     campaign = factories.campaign("helpdesk", by=admin)
     factories.judgment(factories.output(campaign))
+    check_rows.group(campaign)
+    check_rows.saved(campaign)
     factories.output(campaign)
     queue.lease_next(campaign=campaign, annotator=admin, now=clock.now())
     rows.checkpoint(tmp_path, "base")
@@ -87,6 +91,8 @@ def test_every_answer_is_described(operation: Any, token: str) -> None:
         case = data.draw(operation.as_strategy(generation_mode=mode))
         if "slug" in case.path_parameters:
             case.path_parameters["slug"] = "helpdesk"
+        if "constraint_id" in case.path_parameters:
+            case.path_parameters["constraint_id"] = Constraint.objects.get().pk
         if "leases" in operation.path.split("/"):
             case.path_parameters["token"] = str(Lease.objects.get().token)
         response = case.call(headers={"Authorization": f"Bearer {token}", "Host": "testserver"})

@@ -4,6 +4,7 @@ import functools
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,12 +14,15 @@ from annotate import clock
 from annotate.accounts import actions as accounts
 from annotate.accounts.models import ApiToken, User
 from annotate.api.actions import give_annotator_token
+from annotate.campaigns import actions as campaign_actions
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
+from annotate.constraints.checks.models import Check
 from annotate.constraints.models import Constraint
 from annotate.judgments import imports
 from annotate.judgments.models import Judgment
 from tests import factories
+from tests.annotate.constraints.checks import checks
 from tests.training_bridge.runs import rows
 from training_bridge.client import Client, Refused
 from training_bridge.client import __main__ as command
@@ -146,6 +150,26 @@ def test_the_example_of_the_docs_judges_until_nothing_is_left(
     assert [each.verdict for each in judged] == ["nothing_wrong", "rejected", "nothing_wrong"]
     assert judged[1].violations.get().quote == "2031"
     assert {each.annotator.kind for each in judged} == {"script"}
+
+
+def test_checks_are_saved_tried_and_ruled_on(client: Client) -> None:
+    campaign = checks.world("checked", hits=3, alarms=1)
+    campaign_actions.add_member(
+        campaign=campaign, user=User.objects.get(username="ada"), role="reviewer", now=clock.now()
+    )
+    constraint = checks.constraint(campaign).pk
+    here: dict[str, Any] = {"campaign": "checked", "constraint": constraint}
+    assert client.preview_check(**here, check=[{"check": "number_in_source"}])["alarm"] == 1
+    assert client.save_check(**here, check=checks.TEXT)["version"] == 1
+    assert client.step_check(**here, to="shadow")["state"] == "shadow"
+    checks.run(Check.objects.get())
+    assert [each["figures"]["hit"] for each in client.checks(campaign="checked")] == [3]
+    assert client.read_check(**here)["declared"] == [{"check": "number_in_source"}]
+    assert len(list(client.check_results(**here, version=1, page_size=2))) == 6
+    [disagreement] = client.disagreements(campaign="checked")
+    assert client.rule(campaign="checked", result=disagreement["id"], side="people")["violated"] is False
+    with pytest.raises(Refused, match="mosst"):
+        client.save_check(**here, check="check: length\nmosst: 9\n")
 
 
 def test_download_refuses_a_file_that_differs_from_its_manifest(tmp_path: Path) -> None:
