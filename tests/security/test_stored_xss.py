@@ -10,6 +10,10 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern
 
+from annotate.constraints.convergence import actions as convergence
+from annotate.constraints.models import Constraint, MergeProposal
+from annotate.constraints.scorecard import scoring
+from annotate.quality import actions as quality
 from frontend import urls as frontend_urls
 from tests.security import world
 
@@ -23,6 +27,7 @@ PAYLOAD = (
 )
 SHORT = f"\"'><img src={MARK} onerror={MARK}() hx-get=/{MARK}>\u202e"
 BIDI_PAGES = {"output", "work", "constraint", "outputs", "run", "constraint-check", "check-disagreements"}
+EVIDENCE = {"members": 0.9, "statements": 0.9, "phi": 0.5, "both": 1, "left": 1, "right": 1, "judged": 1}
 # Pages that show no stored text of a campaign, or answer with a file or JSON.
 SILENT = {"sign-in", "invitation", "demo", "campaign-new", "dataset-file", "run-events"}
 
@@ -64,8 +69,24 @@ class Found(HTMLParser):
 @pytest.fixture
 def site(client: Client, tmp_path: Path) -> world.World:
     made = world.build(tmp_path, "hostile", text=PAYLOAD, name=SHORT)
+    _computed(made)
     client.force_login(made.admin)
     return made
+
+
+def _computed(site: world.World) -> None:
+    """What sweeps store for pages: convergence, scorecards, agreement and reliability, a pair of constraints."""
+    campaign = site.campaign
+    convergence.redraw_probe(campaign=campaign, by=site.admin, now=world.NOW)
+    convergence.look(campaign_id=campaign.pk, clock=lambda: world.NOW)
+    convergence.compute(campaign_id=campaign.pk, clock=lambda: world.NOW)
+    scoring.measure(campaign_id=campaign.pk, now=world.NOW)
+    for assessment in quality.due(now=world.NOW):
+        quality.compute(assessment_id=assessment, clock=lambda: world.NOW)
+    left, right = Constraint.objects.filter(campaign=campaign).order_by("id")[:2]
+    MergeProposal.objects.create(
+        campaign=campaign, left=left, right=right, likeness=0.9, evidence=EVIDENCE, updated_at=world.NOW
+    )
 
 
 def _pages(site: world.World) -> list[tuple[str, str]]:
@@ -97,6 +118,14 @@ def test_hostile_text_is_text_on_every_page(client: Client, site: world.World) -
         "constraint-check",
         "checks",
         "check-disagreements",
+        "convergence",
+        "scorecard",
+        "constraint-similar",
+        "constraint-rounds",
+        "quality",
+        "agreement",
+        "reliability",
+        "work-mine",
         "dataset",
         "run",
         "checkpoints",
