@@ -87,9 +87,10 @@ def agreement_of(
 
 
 def decided(*, campaign: Campaign, kinds: Collection[str], with_gold: bool) -> QuerySet[Judgment]:
-    """Return the current judgments of these kinds of annotators that decided."""
+    """Return the current judgments of these kinds of annotators that decided, blind: who is shown what a check found
+    agrees with the check, and so with others who were."""
     known = Q(output__in=intake_queries.gold(campaign_id=campaign.pk).values("pk"))
-    current = Judgment.objects.filter(campaign=campaign, is_current=True, verdict__in=DECIDED)
+    current = Judgment.objects.filter(campaign=campaign, is_current=True, is_assisted=False, verdict__in=DECIDED)
     return current.filter(annotator__kind__in=kinds).exclude(
         known & Q(annotator__kind=User.Kind.EXTERNAL) if with_gold else known
     )

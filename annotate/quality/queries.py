@@ -27,19 +27,20 @@ def gold_ids(*, campaign: Campaign, at_most: int) -> list[int]:
 
 
 def measured(*, output_ids: Sequence[int]) -> QuerySet[User]:
-    """Return who has judged one of these gold outputs. External annotators are not: theirs are the known answers."""
-    theirs = Judgment.objects.filter(output__in=output_ids, is_current=True)
+    """Return who judged one of these gold outputs blind. External annotators are not: theirs are the known answers."""
+    theirs = Judgment.objects.filter(output__in=output_ids, is_current=True, is_assisted=False)
     return User.objects.filter(pk__in=theirs.values("annotator")).exclude(kind=User.Kind.EXTERNAL)
 
 
 def gold_scores(*, output_ids: Sequence[int], annotator_ids: Collection[int]) -> dict[int, gold.Score]:
     """Return what each of these annotators found on these gold outputs. One streamed statement.
 
-    Only current judgments count, so one that was withdrawn or replaced does not.
+    Only current judgments count, so one that was withdrawn or replaced does not, and of those the blind ones: what a
+    check found for an annotator they did not find.
     """
     scores = {annotator_id: gold.Score() for annotator_id in annotator_ids}
     rows = (
-        Judgment.objects.filter(output__in=output_ids, is_current=True)
+        Judgment.objects.filter(output__in=output_ids, is_current=True, is_assisted=False)
         .filter(Q(annotator__kind=User.Kind.EXTERNAL) | Q(annotator__in=list(annotator_ids)))
         .order_by("output_id")
         .annotate(

@@ -53,8 +53,8 @@ def said(
     with_gold: bool = False,
     at_most: int | None = None,
 ) -> Said:
-    """Return who rejected what or, with `tag_slug`, who applied that tag: of current judgments that decided, the newest
-    `at_most`. One streamed statement.
+    """Return who rejected what or, with `tag_slug`, who applied that tag: of current judgments that decided blind, the
+    newest `at_most`. One streamed statement.
 
     With gold, its known answers are left out: they are nobody's judgment.
     """
@@ -65,7 +65,8 @@ def said(
     )
     known = Q(output__in=intake_queries.gold(campaign_id=campaign.pk).values("pk"))
     rows = (
-        Judgment.objects.filter(campaign=campaign, is_current=True, verdict__in=DECIDED, annotator__kind__in=kinds)
+        Judgment.objects.filter(campaign=campaign, is_current=True, is_assisted=False, verdict__in=DECIDED)
+        .filter(annotator__kind__in=kinds)
         .exclude(known & Q(annotator__kind=User.Kind.EXTERNAL) if with_gold else known)
         .annotate(is_yes=is_yes)
         .order_by("-pk")

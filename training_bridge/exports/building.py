@@ -41,6 +41,7 @@ class Survey:
     severities: Counter[str] = field(default_factory=Counter)
     judges: Counter[str] = field(default_factory=Counter)
     judges_left_out: Counter[str] = field(default_factory=Counter)
+    assisted: int = 0
     constraint_rows: Counter[int] = field(default_factory=Counter)
     constraint_spans: Counter[int] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
@@ -62,6 +63,7 @@ class Survey:
     def add(self, decision: reading.Decision) -> None:
         """Count a row."""
         self.judges.update(decision.judges)
+        self.assisted += decision.assisted
         self.tag_sets |= decision.tag_sets
         self.rewritten += decision.is_rewritten
         if decision.verdict != reading.ACCEPTED:
@@ -149,6 +151,7 @@ def counts(found: Survey) -> dict[str, Any]:
         "holdout": len(found.places[HOLDOUT]),
         "severities": {name or "none": found.severities[name] for name in ("", "minor", "major", "critical")},
         "judgments_by_kind": {kind: found.judges[kind] for kind in KINDS},
+        "judgments_assisted": found.assisted,
         "judgments_left_out_by_kind": {kind: found.judges_left_out[kind] for kind in KINDS},
         "left_out": {
             "disputed": found.outputs[consensus.DISPUTED],
@@ -183,10 +186,17 @@ def warnings(dataset: DatasetVersion, found: Survey) -> list[str]:
         said.append(f"Judgments of several kinds of annotator are together in here: {names}.")
     if kinds and "person" not in kinds:
         said.append(f"No person judged these outputs; the judgments come from: {names}.")
+    said += _assisted(found)
     others = [f"{User.Kind(kind).label} {count:,}" for kind in KINDS if (count := found.judges_left_out[kind])]
     if others:
         said.append(f"Judgments are left out by whose they are: {', '.join(others)}. Ask for them to count them, too.")
     return said
+
+
+def _assisted(found: Survey) -> list[str]:
+    of = sum(found.judges.values())
+    told = f"{found.assisted:,} of {of:,} judgments were made with suggestions of checks in sight; the others blind."
+    return [told] if found.assisted else []
 
 
 def _constraints(dataset: DatasetVersion, found: Survey) -> list[dict[str, Any]]:

@@ -48,7 +48,8 @@ class Decision:
 
     `constraints` are ids of set entries; `critiques` are what annotators wrote about the violations that these come
     from, each text once, the first made first. `judges` counts the judgments behind it by the annotator's kind,
-    `left_out` those of the kinds that do not count. `corrected` are the corrections' places in `chosen`;
+    `assisted` those of them that were made with suggestions of checks, `left_out` those of the kinds that do not count.
+    `corrected` are the corrections' places in `chosen`;
     `is_rewritten`: it is a correction of the whole output.
     """
 
@@ -58,6 +59,7 @@ class Decision:
     critiques: list[str] = field(default_factory=list)
     severity: str = ""
     judges: Counter[str] = field(default_factory=Counter)
+    assisted: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
     chosen: str = ""
@@ -83,6 +85,7 @@ class Votes:
     entries: dict[int, int] = field(default_factory=dict)
     critiques: dict[int, str] = field(default_factory=dict)
     judges: Counter[str] = field(default_factory=Counter)
+    assisted: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     tag_sets: set[int] = field(default_factory=set)
 
@@ -174,7 +177,7 @@ def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int])
         else:
             found[row[1]].left_out[row[4]] += 1
     marks, entries, critiques = _marks(dataset, [row[0] for row in judgments])
-    for judgment_id, output_id, annotator_id, verdict, kind, tag_set in judgments:
+    for judgment_id, output_id, annotator_id, verdict, kind, tag_set, is_assisted in judgments:
         place = found[output_id]
         own = tuple(marks.get(judgment_id, ()))
         place.votes.append(consensus.Vote(annotator=annotator_id, verdict=verdict, marks=own))
@@ -182,12 +185,14 @@ def _votes(dataset: DatasetVersion, options: Options, output_ids: Sequence[int])
         place.entries.update((each, entries[each]) for each in inside)
         place.critiques.update((each, critiques[each]) for each in inside)
         place.judges[kind] += 1
+        place.assisted += is_assisted
         place.tag_sets.add(tag_set)
     return found
 
 
 _JUDGMENTS = """
-SELECT DISTINCT ON (j.output_id, j.annotator_id) j.id, j.output_id, j.annotator_id, j.verdict, u.kind, t.version
+SELECT DISTINCT ON (j.output_id, j.annotator_id)
+       j.id, j.output_id, j.annotator_id, j.verdict, u.kind, t.version, j.is_assisted
 FROM judgments_judgment j JOIN accounts_user u ON u.id = j.annotator_id JOIN campaigns_tagset t ON t.id = j.tag_set_id
 WHERE j.output_id = ANY(%(outputs)s) AND j.id <= %(last)s AND (j.withdrawn_at IS NULL OR j.withdrawn_at > %(asked)s)
 ORDER BY j.output_id, j.annotator_id, j.revision DESC
@@ -223,6 +228,7 @@ WHERE v.judgment_id = ANY(%(judgments)s) ORDER BY v.id
 
 def _decided(votes: Votes, agreed: consensus.Consensus, options: Options) -> Decision:
     made = Decision(verdict=agreed.verdict, judges=votes.judges, left_out=votes.left_out, tag_sets=votes.tag_sets)
+    made.assisted = votes.assisted
     if agreed.decided < options.min_judgments:
         made.verdict = TOO_FEW
     if made.verdict == REJECTED:

@@ -6,13 +6,14 @@ PEOPLES = """
     WHERE judgment.campaign_id = %(campaign)s AND judgment.is_current
 """
 
-# One row for each output that people have decided on, in the order of the first judgments, with what they marked there.
+# One row for each output that people have decided on blind, in the order of the first judgments, with what they marked.
 # `reason` is why its choice was not left to chance. A merged member's `origin` is the constraint it was in before.
 REVIEWED = f"""
 WITH judged AS (
     SELECT judgment.output_id, min(judgment.id) AS first, count(*) AS decided, array_agg(judgment.id) AS ids,
            bool_and(annotator.kind = 'external') AS is_imported
-    {PEOPLES} AND judgment.verdict IN ('rejected', 'nothing_wrong') AND annotator.kind = ANY(%(people)s)
+    {PEOPLES} AND NOT judgment.is_assisted
+      AND judgment.verdict IN ('rejected', 'nothing_wrong') AND annotator.kind = ANY(%(people)s)
       AND (%(outputs)s::bigint[] IS NULL OR judgment.output_id = ANY(%(outputs)s))
     GROUP BY judgment.output_id
 )
@@ -117,7 +118,8 @@ SCATTERED_REVIEWED = f"""
 SELECT judged.output_id
 FROM (
     SELECT DISTINCT judgment.output_id
-    {PEOPLES} AND judgment.verdict IN ('rejected', 'nothing_wrong') AND annotator.kind = ANY(%(people)s)
+    {PEOPLES} AND NOT judgment.is_assisted
+      AND judgment.verdict IN ('rejected', 'nothing_wrong') AND annotator.kind = ANY(%(people)s)
 ) AS judged
 JOIN intake_output AS output ON output.id = judged.output_id
 JOIN intake_importbatch AS batch ON batch.id = output.batch_id AND batch.purpose = 'annotate'

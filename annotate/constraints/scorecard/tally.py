@@ -173,12 +173,10 @@ def cards(
     asked: Asked,
     checks: Mapping[int, scorecard.Check],
     assisted: Tally | None = None,
-    retests: Mapping[int, tuple[int, int]] | None = None,
 ) -> dict[int, scorecard.Card]:
     """Return a card for each of the constraints, with the tests of all of them adjusted together.
 
-    `tally` is of blind judgments, and so are all figures but those that are named assisted. `retests`: by constraint,
-    of how many outputs that somebody judged again they said the same, and how many there are.
+    `tally` is of blind judgments, and so are all figures but those that are named assisted.
     """
     seen, helped = tally.by_constraint(), (assisted or Tally()).by_constraint()
     partners = independence.partners(tally.together, constraints=len(constraints))
@@ -186,7 +184,6 @@ def cards(
     for constraint in sorted(constraints):
         mine, check = seen.get(constraint, Seen()), checks.get(constraint)
         blind = asked.blind.get(constraint, Verified())
-        same, again = (retests or {}).get(constraint, (0, 0))
         made[constraint] = scorecard.Card(
             rate=scorecard.share(_violated(mine.patterns), tally.judged),
             tagging=tally.mode(constraint, mine),
@@ -197,7 +194,7 @@ def cards(
             check_recall=scorecard.share(*check.recall) if check else None,
             partners=partners.get(constraint, []),
             dimensions=tally.dimensions(mine),
-            retest=scorecard.share(blind.same + same, blind.repeats + again),
+            retest=scorecard.share(blind.same, blind.repeats),
         )
     return _adjusted(made)
 

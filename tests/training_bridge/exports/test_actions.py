@@ -146,6 +146,15 @@ def test_build_counts_people_unless_programs_are_asked_for(campaign: Campaign, a
     assert "left out by whose they are: script 1, model 1" in " ".join(dataset.manifest["warnings"])
 
 
+def test_build_says_how_many_judgments_were_assisted(campaign: Campaign, admin: User) -> None:
+    assert exporting.built(campaign, admin).manifest["counts"]["judgments_assisted"] == 0
+    assisted = Judgment.objects.filter(campaign=campaign).values_list("pk", flat=True)[:2]
+    Judgment.objects.filter(pk__in=list(assisted)).update(is_assisted=True)
+    dataset = exporting.built(campaign, admin)
+    assert dataset.manifest["counts"]["judgments_assisted"] == 2
+    assert "2 of 7 judgments were made with suggestions" in " ".join(dataset.manifest["warnings"])
+
+
 def test_build_of_programs_only_says_how_to_count_them(admin: User) -> None:
     campaign = factories.campaign(by=admin)
     factories.judgment(factories.output(campaign), annotator=factories.user(kind="script"))
