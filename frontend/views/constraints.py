@@ -18,6 +18,8 @@ from annotate import clock
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions, queries
+from annotate.constraints.grouping import actions as grouping_actions
+from annotate.constraints.grouping import queries as grouping_queries
 from annotate.constraints.merging import queries as merging_queries
 from annotate.constraints.models import Constraint, Member
 from annotate.errors import NotAllowed, RuleError
@@ -52,6 +54,9 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
         require_decider(request, campaign)
         _decide_on_chosen(request, campaign)
         return HttpResponseRedirect(doors.next_or(request, reverse("constraints", args=[campaign.slug])))
+    progress = _progress(request, campaign)
+    if request.htmx:
+        return doors.render(request, "constraints.html#grouping", progress, campaign=campaign)
     state, tag = request.GET.get("state", ""), request.GET.get("tag", "")
     found = Constraint.objects.filter(campaign=campaign, state__in=_states_of(state))
     found = _after(found.filter(tag_slug=tag) if tag else found, request.GET.get("from", ""))
@@ -63,12 +68,11 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
         "is_first": "from" not in request.GET,
         "filters": _filters(request, campaign, state),
         "tags": queries.tags(campaign=campaign),
-        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
         "tag": tag,
         "state": state,
         "latest_set": queries.latest_set(campaign=campaign),
         "similar_count": merging_queries.proposals(campaign=campaign).count(),
-        "can_decide": request.campaign_role in DECIDERS,
+        **progress,
         **constraint_acts.context(request, campaign),
     }
     return doors.render(request, "constraints.html", context, campaign=campaign, tab="constraints")
@@ -97,12 +101,22 @@ def constraint(request: doors.Request, campaign: Campaign, constraint_id: int) -
     return HttpResponseRedirect(doors.next_or(request, reverse("constraint", args=[campaign.slug, place.pk])))
 
 
+def _progress(request: doors.Request, campaign: Campaign) -> dict[str, Any]:
+    return {
+        "grouping": grouping_queries.progress(campaign=campaign),
+        "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
+        "can_decide": request.campaign_role in DECIDERS,
+    }
+
+
 def _decide_on_chosen(request: doors.Request, campaign: Campaign) -> None:
     action, ids = request.POST.get("action", ""), _ids(request, "constraint")
     if action == "regroup":
-        actions.request_grouping(campaign=campaign, now=clock.now())
+        actions.request_grouping(campaign=campaign, by=request.user, now=clock.now())
         constraint_tasks.regroup.nudge(campaign.pk)
-        messages.success(request, "Everything you have not settled is being grouped anew. Reload in some seconds.")
+    elif action == "try grouping":
+        grouping_actions.try_again(campaign=campaign)
+        constraint_tasks.regroup.nudge(campaign.pk)
     elif action == "undo":
         constraint_acts.undo(request, campaign)
     elif action == "merge":

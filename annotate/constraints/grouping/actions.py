@@ -93,16 +93,16 @@ def _opened(campaign_id: int, now: datetime) -> list[int]:
 
 
 def _open(standing: Grouping, now: datetime) -> None:
-    campaign_id, since = standing.campaign_id, _since(standing, now)
+    campaign_id, since, is_whole = standing.campaign_id, _since(standing, now), _is_whole(standing, now)
     last = Judgment.objects.filter(campaign=campaign_id).aggregate(last=Max("id"))["last"] or 0
     is_anew = standing.requested_at is not None
     counts = Counter(lists.unplaced_by_tag(campaign_id=campaign_id, since=since))
     if is_anew:
         counts.update(_unsettled_by_tag(campaign_id))
-    for slug in () if since == 0 else _failed(campaign_id):
+    for slug in () if is_whole else _failed(campaign_id):
         counts.pop(slug, None)
     if counts:
-        _forget_ended(campaign_id, with_failed=since == 0)
+        _forget_ended(campaign_id, with_failed=is_whole)
         opened = Regrouping.objects.create(
             campaign_id=campaign_id,
             mode=Regrouping.Mode.ANEW if is_anew else Regrouping.Mode.NEW,
@@ -119,16 +119,19 @@ def _open(standing: Grouping, now: datetime) -> None:
     else:
         standing.last_judgment_id, standing.grouped_at = last, now
     standing.requested_at = standing.requested_by = None
-    standing.looked_through_at = now if since == 0 else standing.looked_through_at
+    standing.looked_through_at = now if is_whole else standing.looked_through_at
     standing.save()
 
 
-def _since(standing: Grouping, now: datetime) -> int:
-    """Return the judgment after which things are looked through: 0 is everything, when asked for and once a day."""
+def _is_whole(standing: Grouping, now: datetime) -> bool:
+    """Whether everything is to be looked through: when somebody asked, and once a day."""
     seen = standing.looked_through_at
-    if standing.requested_at is not None or seen is None or now - seen >= WHOLE:
-        return 0
-    return max(0, standing.last_judgment_id - queries.MARGIN)
+    return standing.requested_at is not None or seen is None or now - seen >= WHOLE
+
+
+def _since(standing: Grouping, now: datetime) -> int:
+    """Return the judgment after which things are looked through."""
+    return 0 if _is_whole(standing, now) else max(0, standing.last_judgment_id - queries.MARGIN)
 
 
 def _unsettled_by_tag(campaign_id: int) -> dict[str, int]:

@@ -20,15 +20,22 @@ SILENT = timedelta(seconds=60)
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a campaign's grouping is. `is_asked`: somebody asked for another one after what is under way."""
+    """How far a campaign's grouping is. `is_asked`: somebody asked for another one after what is under way; `failed`
+    may be of an earlier regrouping."""
 
     regrouping: Regrouping | None = None
     shards: Sequence[Shard] = ()
+    failed: Sequence[Shard] = ()
     is_asked: bool = False
 
     @property
     def is_under_way(self) -> bool:
         return any(each.state in UNFINISHED for each in self.shards)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it will look otherwise in a moment."""
+        return self.is_under_way or self.is_asked
 
     @property
     def ended_count(self) -> int:
@@ -82,10 +89,16 @@ def silent_shard_ids(*, now: datetime) -> list[int]:
 
 
 def progress(*, campaign: Campaign) -> Progress:
-    """Return the regrouping under way, else the last one. Three statements."""
+    """Return the regrouping under way, else the last one. Three statements at most."""
     last = Regrouping.objects.filter(campaign=campaign).select_related("requested_by").order_by("-id").first()
     asked = Grouping.objects.filter(campaign=campaign, requested_at__isnull=False)
     if last is None:
         return Progress(is_asked=asked.exists())
     shards = Shard.objects.filter(Q(regrouping=last) | Q(regrouping__campaign=campaign, state=Shard.State.FAILED))
-    return Progress(regrouping=last, shards=list(shards.order_by("tag_slug", "id")), is_asked=asked.exists())
+    found = list(shards.order_by("tag_slug", "id"))
+    return Progress(
+        regrouping=last,
+        shards=[each for each in found if each.regrouping_id == last.pk],
+        failed=[each for each in found if each.state == Shard.State.FAILED],
+        is_asked=asked.exists(),
+    )
