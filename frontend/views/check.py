@@ -36,6 +36,10 @@ STEPS = {
     checking.DRAFT: ("Stop it", "It is a draft again. What it said is kept."),
     checking.RETIRED: ("Retire it", "It is kept for the record."),
 }
+JUDGES_STEPS = {
+    checking.SHADOW: "It asks about every output, those to come too, as many in a minute as this server allows.",
+    checking.TRUSTED: "New outputs are screened by it. Runs take no judge as a reward.",
+}
 FALL_BACK = ("Trust it no longer", "It goes on running silently.")
 EXAMPLES = (
     ("check: pattern\npattern: as an AI\nignore_case: true\nmost: 0", "words that must not be there"),
@@ -182,7 +186,9 @@ def _standing(campaign: Campaign, life: Check) -> dict[str, Any]:
 
 
 def _words(life: Check, to: str) -> tuple[str, str]:
-    return FALL_BACK if (life.state, to) == (checking.TRUSTED, checking.SHADOW) else STEPS[to]
+    label, about = FALL_BACK if (life.state, to) == (checking.TRUSTED, checking.SHADOW) else STEPS[to]
+    is_first = life.state != checking.TRUSTED and judging_queries.is_asking(life)
+    return label, JUDGES_STEPS.get(to, about) if is_first else about
 
 
 def _measures(counts: precision.Counts) -> list[Measure]:

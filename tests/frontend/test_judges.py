@@ -128,7 +128,10 @@ def test_page_shows_that_the_model_fails_and_leaves_the_check_alone(
     local.script = lambda asked: server.refused(429, "slow down")
     checks.shadow(campaign, TEXT)
     shown = words(client.get(page))
-    assert "The model “local” answered 429: slow down. It failed 1 time in a row and is asked again at" in shown
+    assert "The model “local” answered 429: slow down. It is asked again at" in shown
+    assert "Runs take no judge as a reward." in shown
+    Judging.objects.update(failure_count=3)
+    assert "It failed 3 times in a row." in words(client.get(page))
     assert Check.objects.get().state == "shadow"
     assert "the model fails" in words(client.get(ALL))
 
