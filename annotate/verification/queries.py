@@ -82,13 +82,17 @@ def round_of(*, constraint: Constraint, round_id: int) -> Round:
     return found
 
 
-def results(*, rounds: Sequence[Round], kinds: Collection[str] = PEOPLE) -> dict[int, Result]:
-    """Return what annotators of these kinds answered in each round. One statement.
+def results(
+    *, rounds: Sequence[Round], kinds: Collection[str] = PEOPLE, is_assisted: bool = False
+) -> dict[int, Result]:
+    """Return what annotators of these kinds answered in each round: blind, or with what a check found. One statement.
 
     Answers that came late and beyond the overlap count like others: they are opinions about the same question.
     """
     with connection.cursor() as cursor:
-        cursor.execute(sql.PATTERNS, {"rounds": [each.pk for each in rounds], "kinds": list(kinds)})
+        cursor.execute(
+            sql.PATTERNS, {"rounds": [each.pk for each in rounds], "kinds": list(kinds), "is_assisted": is_assisted}
+        )
         rows = cursor.fetchall()
     return {each.pk: _result(row[1:] for row in rows if row[0] == each.pk) for each in rounds}
 

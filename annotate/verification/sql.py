@@ -158,7 +158,7 @@ SELECT round_id, is_tagged, violated, not_violated, cannot_tell, count(*) FROM (
     FROM verification_item AS item
     JOIN verification_answer AS answer ON answer.item_id = item.id AND answer.is_current
     JOIN accounts_user AS annotator ON annotator.id = answer.annotator_id AND annotator.kind = ANY(%(kinds)s)
-    WHERE item.round_id = ANY(%(rounds)s)
+    WHERE item.round_id = ANY(%(rounds)s) AND answer.is_assisted = %(is_assisted)s
     GROUP BY item.id
 ) AS answered
 GROUP BY 1, 2, 3, 4, 5

@@ -29,18 +29,21 @@ TAGGED, RANDOM = 50, 50
 
 @dataclass(frozen=True)
 class Row:
-    """A round with what people said of it, and what programs said where they took part."""
+    """A round with what people said of it, asked blind, and what people with suggestions and programs said where there
+    are such answers."""
 
     round: Round
     asked: list[visible_text.Piece]
     answers: int
     wanted: int
     people: queries.Result
+    assisted: queries.Result
     programs: queries.Result
 
     @property
     def results(self) -> list[tuple[str, queries.Result]]:
-        return [("people", self.people), *([("programs", self.programs)] if self.programs.answers else [])]
+        others = [("people with suggestions", self.assisted), ("programs", self.programs)]
+        return [("people", self.people), *[each for each in others if each[1].answers]]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -99,9 +102,10 @@ def _page(
 
 
 def _rows(found: Sequence[Round]) -> list[Row]:
-    """Three statements for all of them."""
+    """Four statements for all of them."""
     answers = queries.progress(rounds=found)
     people = queries.results(rounds=found)
+    assisted = queries.results(rounds=found, is_assisted=True)
     programs = queries.results(rounds=found, kinds=PROGRAMS)
     return [
         Row(
@@ -110,6 +114,7 @@ def _rows(found: Sequence[Round]) -> list[Row]:
             answers=answers[each.pk],
             wanted=(each.tagged_count + each.random_count) * each.overlap,
             people=people[each.pk],
+            assisted=assisted[each.pk],
             programs=programs[each.pk],
         )
         for each in found
