@@ -37,8 +37,8 @@ def with_context(members: QuerySet[Member]) -> QuerySet[Member]:
         Coalesce(F("violation__end"), Value(0)),
     )
     return members.defer("violation__judgment__output__text", "violation__judgment__output__meta").annotate(
-        before=Substr(text, Greatest(start - AROUND, Value(0)) + 1, Least(start, Value(AROUND))),
-        after=Substr(text, end + 1, AROUND),
+        before=Substr(text, Greatest(start - AROUND - 1, Value(0)) + 1, Least(start, Value(AROUND + 1))),
+        after=Substr(text, end + 1, AROUND + 1),
     )
 
 
@@ -47,9 +47,24 @@ def shown(member: Any) -> Shown:
     violation = member.violation
     return Shown(
         member=member,
-        before=visible_text.pieces(member.before),
+        before=visible_text.pieces(_until(member.before)),
         quote=visible_text.pieces(violation.quote[:LONGEST]),
-        after=visible_text.pieces(member.after),
+        after=visible_text.pieces(_from(member.after)),
         critique=visible_text.pieces(violation.critique[:LONGEST]),
         correction=visible_text.pieces(violation.correction[:LONGEST]),
     )
+
+
+def _until(text: str) -> str:
+    """Cut what stands before a mark where a word begins, and say that it was cut. `_from` is for what follows."""
+    if len(text) <= AROUND:
+        return text
+    _, space, rest = text.partition(" ")
+    return f"… {rest}" if space else f"…{text[1:]}"
+
+
+def _from(text: str) -> str:
+    if len(text) <= AROUND:
+        return text
+    kept, space, _ = text.rpartition(" ")
+    return f"{kept} …" if space else f"{text[:-1]}…"

@@ -55,7 +55,7 @@ def test_pairs_are_side_by_side_with_evidence_the_one_kept_first(page: Client, c
     text = shown(page)
     assert text.count('<article class="similar"') == 1
     assert text.index("gives a date the source does not say") < text.index("says a date that the source does not give")
-    assert "on the same <b>0</b> of 9 outputs" in text
+    assert "on the same <b>0</b> of the 9 outputs judged last" in text
     assert text.count('class="member-critique"') == 5
     assert "1 similar pair" in shown(page, LIST)
 

@@ -143,6 +143,35 @@ def test_split_off_chosen_members(page: Client, campaign: Campaign) -> None:
     assert len(constraints(campaign)) == 3
 
 
+def test_undoing_a_split_leads_back_to_where_the_members_are(page: Client, campaign: Campaign) -> None:
+    first = constraints(campaign)[0]
+    ids = list(first.members.values_list("violation_id", flat=True))[:2]
+    source = f"/c/helpdesk/constraints/{first.pk}/"
+    made = page.post(source, {"action": "split", "violation": ids, "statement": "A new one"}).headers["Location"]
+    assert made != source
+    assert f'name="next" value="{source}"' in page.get(made).text
+    assert f'name="next" value="{source}"' in page.get(source).text
+    act = page.get(made).context["last_act"]
+    page.post("/c/helpdesk/constraints/", {"action": "undo", "act": act.pk, "next": source})
+    retired = page.get(made).text
+    assert "it is kept for the record" in retired
+    assert "Verify it" not in retired
+
+
+def test_members_context_is_cut_between_words_and_says_so(page: Client, admin: User) -> None:
+    campaign = factories.campaign("long", by=admin)
+    text = "word " * 40 + "MARK" + " word" * 40
+    for number in range(3):
+        marked = {"critique": "says a mark", "start": 200, "end": 204}
+        factories.judgment(factories.output(campaign, f"{text} {number}"), violations=[marked])
+    actions.regroup(campaign_id=campaign.pk, now=NOW)
+    shown = page.get(f"/c/long/constraints/{constraints(campaign)[0].pk}/").context["members"][0]
+    before, after = ("".join(piece.text for piece in pieces) for pieces in (shown.before, shown.after))
+    assert before.startswith("… word ")
+    assert after.endswith(" word …")
+    assert 100 < len(before) < 125 > len(after) > 100
+
+
 def test_approve_shows_changes_then_freezes(page: Client, campaign: Campaign) -> None:
     ids = [each.pk for each in constraints(campaign)]
     page.post("/c/helpdesk/constraints/", {"action": "accept", "constraint": ids})

@@ -15,5 +15,5 @@ def compare(campaign_id: int) -> None:
 
 @task(every=60)
 def sweep() -> None:
-    for campaign_id in merging_queries.waiting_campaign_ids():
+    for campaign_id in merging_queries.waiting_campaign_ids(now=clock.now()):
         compare.nudge(campaign_id)

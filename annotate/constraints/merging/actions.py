@@ -17,16 +17,13 @@ from annotate.constraints.models import Constraint, Grouping, MergeProposal
 from annotate.errors import NotFound
 
 
-@transaction.atomic
 def compare(*, campaign_id: int, now: datetime) -> int:
     """Compare the campaign's living constraints and replace what is proposed. Returns how many pairs are.
 
     What a person refused stays refused, also once one of the two was merged into another. Running it twice, or twice at
-    once, is running it once.
+    once, is running it once. Comparing holds no lock; only storing is a transaction.
     """
     campaign = Campaign.objects.get(pk=campaign_id)
-    Grouping.objects.get_or_create(campaign=campaign)
-    Grouping.objects.filter(campaign=campaign).update(compared_at=now)
     together = merging_queries.found_together(campaign=campaign)
     pairs = merging.near(candidates=merging_queries.candidates(campaign=campaign), also=together)
     shared = merging_queries.shared(campaign=campaign, pairs=pairs)
@@ -36,7 +33,13 @@ def compare(*, campaign_id: int, now: datetime) -> int:
         for each in pairs
         if (each.left, each.right) not in never and merging.is_proposed(each, shared[each.left, each.right])
     ]
-    made = [_proposal(campaign, each, shared[each.left, each.right], now) for each in kept]
+    return _replace(campaign, [_proposal(campaign, each, shared[each.left, each.right], now) for each in kept], now)
+
+
+@transaction.atomic
+def _replace(campaign: Campaign, made: list[MergeProposal], now: datetime) -> int:
+    Grouping.objects.get_or_create(campaign=campaign)
+    Grouping.objects.filter(campaign=campaign).update(compared_at=now)
     stored = MergeProposal.objects.bulk_create(
         made,
         update_conflicts=True,
@@ -94,7 +97,7 @@ def _standing(constraint: Constraint) -> tuple[int, bool, int, int]:
 
 def _proposal(campaign: Campaign, pair: merging.Near, shared: merging.Shared, now: datetime) -> MergeProposal:
     evidence: dict[str, Any] = {
-        "medoids": round(pair.medoids, 3),
+        "members": round(pair.members, 3),
         "statements": round(pair.statements, 3),
         "phi": round(merging.phi(shared), 3),
         "both": shared.both,

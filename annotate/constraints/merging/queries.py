@@ -1,44 +1,69 @@
+# ruff: noqa: S608 - the parts put together here are written here
 """Pairs of constraints that may be one: what they are compared by, and what a person is shown of them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet, Window
-from django.db.models.functions import Left, RowNumber
+from django.db.models import Count, F, Max, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
 
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
+from annotate.constraints.grouping import embedding
 from annotate.constraints.merging import pairs as merging
 from annotate.constraints.models import Constraint, Member, MergeProposal
 
 LATEST = 20_000
 """How many of the latest judgments are looked through for constraints found together."""
+REST = timedelta(milliseconds=24)
+"""For each constraint that was compared, before a campaign's are compared again: twenty times what it took (two minutes
+for 5,000)."""
 
 
-def waiting_campaign_ids() -> list[int]:
-    """Return the campaigns with a constraint that changed since its campaign's were last compared."""
-    changed = Q(campaign__grouping__compared_at=None) | Q(updated_at__gt=F("campaign__grouping__compared_at"))
-    living = Constraint.objects.living().filter(changed, campaign__grouping__isnull=False)
-    return list(living.order_by("campaign").values_list("campaign_id", flat=True).distinct())
+def waiting_campaign_ids(*, now: datetime) -> list[int]:
+    """Return the campaigns with a constraint that changed since its campaign's were last compared, and which rested."""
+    living = Constraint.objects.living().filter(campaign__grouping__isnull=False).order_by("campaign")
+    campaigns = living.values_list("campaign_id", "campaign__grouping__compared_at")
+    return [
+        campaign_id
+        for campaign_id, compared_at, count, changed_at in campaigns.annotate(Count("pk"), Max("updated_at"))
+        if compared_at is None or (changed_at > compared_at and compared_at + rest(constraints=count) <= now)
+    ]
+
+
+def rest(*, constraints: int) -> timedelta:
+    """Return how long a campaign with so many is left alone after a comparison."""
+    return min(constraints, merging.MOST_CONSTRAINTS) * REST
 
 
 def candidates(*, campaign: Campaign) -> list[merging.Candidate]:
-    """Return what is compared: the MOST_CONSTRAINTS largest living ones, but for what takes the rest of a tag."""
+    """Return what is compared: the MOST_CONSTRAINTS largest living ones, but for what takes the rest of a tag. Of their
+    members those most typical, found by an index: it costs the same however many there are."""
     names = {slug: tag.name for slug, tag in campaign_queries.tags_by_slug(campaign=campaign).items()}
-    parts = {name: Left(f"medoid__{name}", merging.LONGEST) for name in ("critique", "quote", "correction")}
     living = Constraint.objects.living().filter(campaign=campaign, is_residual=False).order_by("-member_count", "id")
-    rows = living.values_list("id", "statement", "tag_slug", *parts.values())[: merging.MOST_CONSTRAINTS]
+    rows = list(living.values_list("id", "statement", "tag_slug")[: merging.MOST_CONSTRAINTS])
+    members = _typical([id_ for id_, _, _ in rows], each=merging.told(len(rows)))
     return [
         merging.Candidate(
-            id=id_,
-            statement=statement.removeprefix(f"{names.get(slug, slug)}: "),
-            medoid=critique or " ".join(filter(None, (quote, correction))),
+            id=id_, statement=statement.removeprefix(f"{names.get(slug, slug)}: "), members=members.get(id_, [])
         )
-        for id_, statement, slug, critique, quote, correction in rows
+        for id_, statement, slug in rows
     ]
+
+
+def _typical(ids: Sequence[int], *, each: int) -> dict[int, list[str]]:
+    values = {"ids": list(ids), "each": each, "longest": merging.LONGEST}
+    with connection.cursor() as cursor:
+        cursor.execute(_TYPICAL, values)
+        found: dict[int, list[str]] = defaultdict(list)
+        for id_, critique, quote, correction in cursor:
+            if text := merging.text(embedding.Text(critique, quote, correction)):
+                found[id_].append(text)
+    return found
 
 
 def found_together(*, campaign: Campaign) -> list[tuple[int, int]]:
@@ -50,9 +75,10 @@ def found_together(*, campaign: Campaign) -> list[tuple[int, int]]:
 
 
 def shared(*, campaign: Campaign, pairs: Sequence[merging.Near]) -> dict[tuple[int, int], merging.Shared]:
-    """Return on which outputs the constraints of each pair were found. The counting is the database's."""
+    """Return on how many outputs of the LATEST judgments the constraints of each pair were found."""
     ids = sorted({id_ for each in pairs for id_ in (each.left, each.right)})
     values: dict[str, int | list[int]] = {
+        "latest": LATEST,
         "ids": ids,
         "lefts": [each.left for each in pairs],
         "rights": [each.right for each in pairs],
@@ -127,11 +153,14 @@ def _followed(constraint_id: int, merges: dict[int, int]) -> int:
     return constraint_id
 
 
-_TOGETHER = """
-WITH latest AS (
+# The outputs of the latest judgments, however many there are of the campaign.
+_LATEST = """
+WITH latest AS MATERIALIZED (
     SELECT id, output_id FROM judgments_judgment WHERE campaign_id = %(campaign)s AND is_current
     ORDER BY id DESC LIMIT %(latest)s
-), held AS (
+)"""
+
+_TOGETHER = f"""{_LATEST}, held AS (
     SELECT DISTINCT m.constraint_id AS c, latest.output_id AS o FROM latest
     JOIN judgments_violation v ON v.judgment_id = latest.id
     JOIN constraints_member m ON m.violation_id = v.id
@@ -141,11 +170,10 @@ SELECT a.c, b.c, count(*) FROM held a JOIN held b ON a.o = b.o AND a.c < b.c
 GROUP BY 1, 2 HAVING count(*) >= %(least)s ORDER BY 3 DESC, 1, 2 LIMIT %(most)s
 """
 
-_COUNTS = """
-WITH held AS MATERIALIZED (
-    SELECT DISTINCT m.constraint_id AS c, j.output_id AS o FROM constraints_member m
-    JOIN judgments_violation v ON v.id = m.violation_id
-    JOIN judgments_judgment j ON j.id = v.judgment_id AND j.is_current
+_COUNTS = f"""{_LATEST}, held AS MATERIALIZED (
+    SELECT DISTINCT m.constraint_id AS c, latest.output_id AS o FROM latest
+    JOIN judgments_violation v ON v.judgment_id = latest.id
+    JOIN constraints_member m ON m.violation_id = v.id
     WHERE m.constraint_id = ANY(%(ids)s)
 ), pairs AS (SELECT unnest(%(lefts)s::bigint[]) AS l, unnest(%(rights)s::bigint[]) AS r)
 SELECT c, c, count(*) FROM held GROUP BY c
@@ -154,4 +182,14 @@ SELECT a.c, b.c, count(*) FROM held a JOIN held b ON a.o = b.o AND a.c < b.c
 JOIN pairs ON pairs.l = a.c AND pairs.r = b.c GROUP BY 1, 2
 """
 
-_JUDGED = "SELECT count(DISTINCT output_id) FROM judgments_judgment WHERE campaign_id = %(campaign)s AND is_current"
+_JUDGED = f"{_LATEST} SELECT count(DISTINCT output_id) FROM latest"
+
+_TYPICAL = """
+SELECT wanted.id, left(v.critique, %(longest)s), left(v.quote, %(longest)s), left(v.correction, %(longest)s)
+FROM unnest(%(ids)s::bigint[]) AS wanted (id)
+CROSS JOIN LATERAL (
+    SELECT violation_id FROM constraints_member WHERE constraint_id = wanted.id
+    ORDER BY similarity DESC, id LIMIT %(each)s
+) AS typical
+JOIN judgments_violation AS v ON v.id = typical.violation_id
+"""

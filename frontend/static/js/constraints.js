@@ -63,6 +63,7 @@ document.addEventListener("keydown", (event) => {
   press(control);
 });
 
+for (const key of document.querySelectorAll("button[data-key] > kbd")) key.hidden = false; // they work from here on
 for (const button of document.querySelectorAll("[data-opens]")) {
   button.hidden = false;
   button.addEventListener("click", () => sheet.showModal());

@@ -36,29 +36,30 @@ def test_likeness_is_a_noisy_or_that_a_negative_phi_does_not_lower() -> None:
     assert merging.likeness(Near(1, 2, 0.5, 0.4), Shared(4, 4, 4, 9)) == 1
 
 
-def test_near_finds_pairs_of_alike_medoids_or_statements() -> None:
+def test_near_finds_pairs_of_alike_members_or_statements() -> None:
     found = merging.near(
         candidates=[
-            Candidate(1, "no invented dates", "says a date that the source does not give: 1990"),
-            Candidate(7, "years out of thin air", "says a date the source does not give: 2001"),
-            Candidate(3, "no rude words", "calls the customer an idiot"),
-            Candidate(4, "no rude word", "swears"),
-            Candidate(5, "", ""),
-            Candidate(6, "", ""),
+            Candidate(1, "no invented dates", ["says a date that the source does not give: 1990"]),
+            Candidate(7, "years out of thin air", ["says a date the source does not give: 2001"]),
+            Candidate(3, "never calls a customer names", ["calls the customer an idiot"]),
+            Candidate(4, "never call a customer names", ["swears"]),
+            Candidate(5, "", [""]),
+            Candidate(6, ""),
         ]
     )
     assert [(each.left, each.right) for each in found] == [(1, 7), (3, 4)] or [
         (each.left, each.right) for each in found
     ] == [(3, 4), (1, 7)]
     by_pair = {(each.left, each.right): each for each in found}
-    assert by_pair[1, 7].medoids > 0.6
-    assert by_pair[1, 7].statements < merging.ALIKE
-    assert by_pair[3, 4].statements > 0.5
+    assert by_pair[1, 7].members > 0.6
+    assert by_pair[1, 7].statements < merging.STATED
+    assert by_pair[3, 4].statements > merging.STATED
 
 
 def test_near_is_the_same_in_any_order_and_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
     some = [
-        Candidate(n, f"statement about {['apples', 'pears', 'plums'][n % 3]}", f"critique {n // 5}") for n in range(40)
+        Candidate(n, f"statement about {['apples', 'pears', 'plums'][n % 3]}", [f"critique {n // 5}"])
+        for n in range(40)
     ]
     whole = merging.near(candidates=some, most=30)
     monkeypatch.setattr(merging, "BLOCK", 7)
@@ -67,7 +68,7 @@ def test_near_is_the_same_in_any_order_and_block_by_block(monkeypatch: pytest.Mo
 
 
 def test_near_tells_the_cosines_of_pairs_asked_for() -> None:
-    some = [Candidate(1, "a thing", "x"), Candidate(2, "another matter", "y")]
+    some = [Candidate(1, "a thing", ["x"]), Candidate(2, "another matter", ["y"])]
     assert merging.near(candidates=some) == []
     assert [(each.left, each.right) for each in merging.near(candidates=some, also=[(2, 1), (1, 99)])] == [(1, 2)]
 
@@ -102,15 +103,51 @@ def test_near_synonyms_across_tags_are_proposed_with_evidence(
     campaign: Campaign, twins: tuple[Constraint, Constraint]
 ) -> None:
     actions.request_grouping(campaign=campaign, now=NOW)
-    assert merging_queries.waiting_campaign_ids() == [campaign.pk]
+    assert merging_queries.waiting_campaign_ids(now=LATER) == [campaign.pk]
     assert compare(campaign) == [(twins[0].pk, twins[1].pk)]
-    assert merging_queries.waiting_campaign_ids() == []
+    assert merging_queries.waiting_campaign_ids(now=LATER) == []
     found = MergeProposal.objects.get()
-    assert found.evidence.keys() == {"medoids", "statements", "phi", "both", "left", "right", "judged"}
+    assert found.evidence.keys() == {"members", "statements", "phi", "both", "left", "right", "judged"}
     assert (found.evidence["both"], found.evidence["left"], found.evidence["right"]) == (0, 3, 5)
     assert found.evidence["judged"] == 12
     assert compare(campaign) == [(twins[0].pk, twins[1].pk)]
     assert MergeProposal.objects.get().pk == found.pk
+
+
+def test_a_large_campaign_rests_before_it_is_compared_again(
+    campaign: Campaign, twins: tuple[Constraint, Constraint], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compare(campaign)
+    monkeypatch.setattr(merging_queries, "REST", timedelta(minutes=1))
+    Constraint.objects.filter(pk=twins[0].pk).update(updated_at=LATER + timedelta(seconds=1))
+    for minutes, waits in ((2, []), (3, [campaign.pk])):
+        assert merging_queries.waiting_campaign_ids(now=LATER + timedelta(minutes=minutes)) == waits
+
+
+def test_of_many_constraints_fewer_members_are_compared() -> None:
+    assert [merging.told(count) for count in (0, 1, 2000, 4000, 5000, 50_000)] == [8, 8, 8, 4, 3, 1]
+
+
+def test_candidates_are_told_by_their_most_typical_members_in_words(campaign: Campaign) -> None:
+    made = rows.constraint(campaign, "says a date", members=10)
+    for number, member in enumerate(made.members.select_related("violation").order_by("id")):
+        Member.objects.filter(pk=member.pk).update(similarity=number / 10)
+        type(member.violation).objects.filter(pk=member.violation_id).update(
+            critique='{"sentence": 8}' if number == 9 else f"critique {number}", quote=f"quote {number}"
+        )
+    [candidate] = merging_queries.candidates(campaign=campaign)
+    assert list(candidate.members) == ["quote 9", *(f"critique {number}" for number in (8, 7, 6, 5, 4, 3, 2))]
+
+
+def test_pairs_are_found_by_all_that_their_members_say() -> None:
+    """The most typical members have no word in common; the others do."""
+    found = merging.near(
+        candidates=[
+            Candidate(1, "a", ["swears", "says a date that nobody gave", "gives a date from nowhere"]),
+            Candidate(2, "b", ["hm", "says a date that nobody gave", "gives a date from nowhere"]),
+        ]
+    )
+    assert [each.members > merging.ALIKE for each in found] == [True]
 
 
 def test_constraints_on_the_same_outputs_are_proposed_whatever_their_words(campaign: Campaign) -> None:
