@@ -56,7 +56,7 @@ def candidates(*, campaign: Campaign) -> list[merging.Candidate]:
 
 
 def _typical(ids: Sequence[int], *, each: int) -> dict[int, list[str]]:
-    values = {"ids": list(ids), "each": each, "longest": merging.LONGEST}
+    values: dict[str, int | list[int]] = {"ids": list(ids), "each": each, "longest": merging.LONGEST}
     with connection.cursor() as cursor:
         cursor.execute(_TYPICAL, values)
         found: dict[int, list[str]] = defaultdict(list)
