@@ -91,14 +91,14 @@ def contraction(
 
 
 def nice(most: float) -> float:
-    """Return where an axis ends whose four steps are 1, 2, 2.5 or 5 times a power of ten, or smaller whole numbers.
+    """Return where an axis ends whose four steps are 1, 1.5, 2, 2.5 or 5 times a power of ten, and whole.
 
-    >>> [nice(each) for each in (3, 17, 130, 1500)]
-    [4.0, 20.0, 200.0, 2000.0]
+    >>> [nice(each) for each in (3, 17, 41, 130, 1500)]
+    [4.0, 20.0, 60.0, 200.0, 2000.0]
     """
     step = max(1.0, most / STEPS)
     power: float = 10.0 ** math.floor(math.log10(step))
-    factor = next(each for each in (1, 2, 2.5, 5, 10) if each * power >= step and (each * power) % 1 == 0)
+    factor = next(each for each in (1, 1.5, 2, 2.5, 5, 10) if each * power >= step and (each * power) % 1 == 0)
     return factor * power * STEPS
 
 

@@ -228,6 +228,7 @@ def _stop(report: queries.Report) -> dict[str, Any] | None:
         "coverage": None if stop.coverage is None else _cell(stop.coverage, _percent),
         "new": None if stop.new is None else _cell(stop.new.estimate, _tenth),
         "wanted": _percent(report.rule.coverage),
+        "few": f"{report.rule.expected_new:g}",
     }
 
 

@@ -1,6 +1,6 @@
 """What reviewed outputs show, gathered output by output: per slice, how often each constraint was seen. Pure.
 
-Memory grows with the constraints and the slices, never with the outputs.
+Memory grows with the constraints and the slices, never with the outputs; with the slices up to CELLS_AT_MOST.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ ALL = "all"
 KINDS = ("model", "batch", "language")
 SLICES_AT_MOST = 100
 """Slices of a kind that are followed; outputs of further ones are in the whole only."""
+CELLS_AT_MOST = 500_000
+"""Counts of (slice, constraint) that are followed: some 100 MB. Beyond that the smallest slices are given up."""
 FRESH_AT_MOST = 100
 
 
@@ -52,10 +54,12 @@ class Sight:
     counts: Counter[int] = field(default_factory=Counter)
     firsts: dict[int, int] = field(default_factory=dict)
 
-    def add(self, seen: frozenset[int], at: int) -> None:
+    def add(self, seen: frozenset[int], at: int) -> int:
+        """Count what was seen. Returns how many of it are new."""
+        new = seen - self.firsts.keys()
         self.counts.update(seen)
-        for each in seen - self.firsts.keys():
-            self.firsts[each] = at
+        self.firsts.update(dict.fromkeys(new, at))
+        return len(new)
 
 
 @dataclass(kw_only=True)
@@ -67,11 +71,16 @@ class Tally:
     separate: Sight = field(default_factory=Sight)
     latest: deque[frozenset[int]] = field(default_factory=lambda: deque(maxlen=FRESH_AT_MOST))
 
-    def add(self, merged: frozenset[int], separate: frozenset[int]) -> None:
-        self.merged.add(merged, self.units)
-        self.separate.add(separate, self.units)
+    @property
+    def cells(self) -> int:
+        return len(self.merged.firsts) + len(self.separate.firsts)
+
+    def add(self, merged: frozenset[int], separate: frozenset[int]) -> int:
+        """Count an output. Returns how many cells that took."""
+        taken = self.merged.add(merged, self.units) + self.separate.add(separate, self.units)
         self.latest.append(merged)
         self.units += 1
+        return taken
 
     def incidence(self, sight: Sight) -> Incidence:
         return saturation.tally(sight.counts.values(), units=self.units)
@@ -88,34 +97,49 @@ class Fresh:
 
 @dataclass(kw_only=True)
 class Ledger:
-    """A campaign's random stratum, the whole and in slices."""
+    """A campaign's random stratum, the whole and in slices. `is_full`: no slice is begun any more."""
 
     slices: dict[tuple[str, str], Tally] = field(default_factory=lambda: {(ALL, ""): Tally()})
     unsliced: Counter[str] = field(default_factory=Counter)
     imported: int = 0
     other: int = 0
     judgments: int = 0
+    cells: int = 0
+    is_full: bool = False
 
     def add(self, output: Reviewed) -> None:
         merged = frozenset(mark.merged for mark in output.marks)
         separate = frozenset(mark.separate for mark in output.marks)
-        for tally in self._tallies(output):
-            tally.add(merged, separate)
+        self.slices[ALL, ""].add(merged, separate)
+        for tally in self._sliced(output):
+            self.cells += tally.add(merged, separate)
+        while self.cells > CELLS_AT_MOST:
+            self._give_up_smallest()
         self.imported += output.is_imported
         self.other += output.has_other
         self.judgments += output.decided
 
-    def _tallies(self, output: Reviewed) -> Iterable[Tally]:
-        yield self.slices[ALL, ""]
+    def _sliced(self, output: Reviewed) -> Iterable[Tally]:
         for kind in KINDS:
             value = output.value(kind)
             if not value:
                 continue
             key = (kind, value)
-            if key not in self.slices and sum(each == kind for each, _ in self.slices) >= SLICES_AT_MOST:
+            if key not in self.slices and not self._has_room(kind):
                 self.unsliced[kind] += 1
                 continue
             yield self.slices.setdefault(key, Tally())
+
+    def _has_room(self, kind: str) -> bool:
+        return not self.is_full and sum(each == kind for each, _ in self.slices) < SLICES_AT_MOST
+
+    def _give_up_smallest(self) -> None:
+        """Its outputs stay in the whole. None is begun any more, so that this one does not come back in part."""
+        key = min((each for each in self.slices if each[0] != ALL), key=lambda each: self.slices[each].units)
+        given_up = self.slices.pop(key)
+        self.unsliced[key[0]] += given_up.units
+        self.cells -= given_up.cells
+        self.is_full = True
 
 
 def fresh(tally: Tally) -> Fresh:

@@ -56,7 +56,10 @@ class Resized:
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """A constraint of the later revision whose check is another version than before: None where there was none."""
+    """A constraint of the later revision, none of the added ones, whose check is another version than before.
+
+    None where there was none; an added entry itself says which check it came with.
+    """
 
     entry: Entry
     before: int | None
@@ -104,14 +107,15 @@ def diff(
     split = [made for entry in fresh if (made := _split(entry, old, shared)) is not None]
     divided = {each.made.constraint for each in split}
     kept = [(old[key], entry) for key, entry in new.items() if key in old]
+    added = [entry for entry in fresh if entry.constraint not in divided]
     return Diff(
-        added=[entry for entry in fresh if entry.constraint not in divided],
+        added=added,
         reworded=[Reworded(one, other) for one, other in kept if _words(one) != _words(other)],
         merged=_merged(old, new, went),
         split=split,
         retired=[entry for key, entry in old.items() if went[key] is None],
         resized=[each for one, other in kept if (each := _resized(one, other, shared)) is not None],
-        rechecked=_rechecked(old, new),
+        rechecked=_rechecked(old, [entry for entry in new.values() if entry not in added]),
     )
 
 
@@ -174,9 +178,9 @@ def _split(entry: Entry, old: Mapping[int, Entry], shared: Mapping[tuple[int, in
     return Split(entry, old[source])
 
 
-def _rechecked(old: Mapping[int, Entry], new: Mapping[int, Entry]) -> list[Rechecked]:
-    had = {key: old[key].check if key in old else None for key in new}
-    return [Rechecked(entry, had[key]) for key, entry in new.items() if entry.check != had[key]]
+def _rechecked(old: Mapping[int, Entry], known: Iterable[Entry]) -> list[Rechecked]:
+    had = [(entry, old[entry.constraint].check if entry.constraint in old else None) for entry in known]
+    return [Rechecked(entry, before) for entry, before in had if entry.check != before]
 
 
 def _resized(before: Entry, after: Entry, shared: Mapping[tuple[int, int], int]) -> Resized | None:

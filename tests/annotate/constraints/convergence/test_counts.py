@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 
+import pytest
+
 from annotate.constraints.convergence import counts
 from annotate.constraints.convergence.counts import Mark, Reviewed
 
@@ -58,6 +60,16 @@ def test_slices_of_a_kind_are_bounded_and_the_rest_is_said() -> None:
     assert sum(kind == "model" for kind, _ in ledger.slices) == counts.SLICES_AT_MOST
     assert ledger.unsliced == {"model": 3}
     assert ledger.slices[counts.ALL, ""].units == counts.SLICES_AT_MOST + 3
+
+
+def test_the_smallest_slices_are_given_up_where_room_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three constraints are room for, before and after merging: "large" has two, "small" one, then another."""
+    monkeypatch.setattr(counts, "CELLS_AT_MOST", 6)
+    ledger = counts.Ledger()
+    for constraint, model in ((1, "large"), (2, "large"), (1, "large"), (1, "small"), (2, "small"), (3, "small")):
+        ledger.add(reviewed(constraint, model=model, batch=""))
+    assert {key: tally.units for key, tally in ledger.slices.items()} == {(counts.ALL, ""): 6, ("model", "large"): 3}
+    assert (ledger.unsliced["model"], ledger.cells) == (3, 4)
 
 
 def test_fresh_outputs_are_held_against_what_was_known_before_them() -> None:

@@ -33,8 +33,8 @@ def test_diff_tells_checks_added_changed_and_removed() -> None:
         ("check added", 1, None),
         ("check changed", 2, 1),
         ("check removed", 3, 4),
-        ("check added", 6, None),
     ]
+    assert [(each.constraint, each.check) for each in found.added] == [(6, 1)]
     assert [each.constraint for each in found.retired] == [5]
 
 
