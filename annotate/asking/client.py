@@ -48,12 +48,17 @@ class Reply:
 @contextlib.contextmanager
 def opened(model: configured.Model) -> Iterator[httpx.Client]:
     """Connections to the model's server, which threads may share."""
+    limits = httpx.Limits(max_connections=model.parallel)
+    with httpx.Client(headers=_headers(model), follow_redirects=False, timeout=model.timeout, limits=limits) as http:
+        yield http
+
+
+def _headers(model: configured.Model) -> dict[str, str]:
+    """By itself, so that no frame that an error leaves through holds the key."""
     headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
     if key := model.key.get_secret_value():
         headers["Authorization"] = f"Bearer {key}"
-    limits = httpx.Limits(max_connections=model.parallel)
-    with httpx.Client(headers=headers, follow_redirects=False, timeout=model.timeout, limits=limits) as http:
-        yield http
+    return headers
 
 
 def ask(*, http: httpx.Client, model: configured.Model, messages: Messages, seconds: float | None = None) -> Reply:

@@ -22,6 +22,7 @@ from tests.annotate.asking import server
 from tests.annotate.constraints.checks import checks
 from tests.factories import NOW
 from training_bridge.formats.checks import finding
+from worker.tasks import checks as check_tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +88,23 @@ def test_judge_runs_like_any_check_and_its_cost_is_counted(local: server.Server)
     assert (cost.problem, cost.again_at) == ("", None)
     run(life)
     assert len(local.asked) == 7
+
+
+def test_task_asks_until_its_budget_is_spent(
+    local: server.Server, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "WINDOW", timedelta(days=1))
+    settings.JUDGE_CALLS = 2
+    life = started(checks.world(hits=3, clear=2))
+    check_tasks.run(life.pk)
+    check_tasks.run(life.pk)
+    assert len(local.asked) == 2
+    Judging.objects.update(window_at=NOW)
+    settings.JUDGE_CALLS = 200
+    check_tasks.run(life.pk)
+    check_tasks.weigh(life.pk)
+    life.refresh_from_db()
+    assert life.run_count == 5
 
 
 def test_judge_is_not_asked_where_another_check_finds_something(local: server.Server) -> None:

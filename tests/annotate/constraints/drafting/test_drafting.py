@@ -20,6 +20,7 @@ from tests import factories
 from tests.annotate.asking import server
 from tests.annotate.constraints import rows
 from tests.factories import NOW
+from worker.tasks import constraint_drafting
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +61,17 @@ def test_candidate_that_nobody_named_is_worded_once(local: server.Server, candid
     told = asked["messages"][1]["content"]
     assert told.count(TEMPLATE) == 9
     assert "1. Invented fact: says a date 0" in told
+
+
+def test_task_drafts_what_waits_and_ends_where_the_model_fails(local: server.Server, candidate: Constraint) -> None:
+    rows.constraint(candidate.campaign, "says a year", state="candidate")
+    local.script = lambda asked: server.refused(503)
+    constraint_drafting.sweep()
+    assert len(local.asked) == 1
+    Draft.objects.update(again_at=None)
+    local.script = lambda asked: server.completion(DRAFTED)
+    constraint_drafting.sweep()
+    assert [each.drafted_by for each in Constraint.objects.all()] == ["local", "local"]
 
 
 def test_only_candidates_with_a_medoid_that_nobody_named_wait(local: server.Server, campaign: Campaign) -> None:
