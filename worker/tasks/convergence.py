@@ -10,8 +10,8 @@ from worker.task import task
 
 @task()
 def compute(campaign_id: int) -> None:
-    convergence.look(campaign_id=campaign_id, clock=clock.now)
-    convergence.compute(campaign_id=campaign_id, clock=clock.now)
+    is_looked = convergence.look(campaign_id=campaign_id, clock=clock.now)
+    convergence.compute(campaign_id=campaign_id, clock=clock.now, is_looked=is_looked)
 
 
 @task(every=60)

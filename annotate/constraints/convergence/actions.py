@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Q
 
 from annotate.accounts import actions as account_actions
 from annotate.accounts.models import User
@@ -19,14 +21,17 @@ from annotate.constraints.checks.models import CheckResult, CheckVersion
 from annotate.constraints.convergence import probing, queries, reading
 from annotate.constraints.convergence.models import Convergence, Probe, StopRule
 from annotate.errors import RuleError
+from annotate.intake.models import Output
+from training_bridge.formats.checks import declared
 
 PROBE_AT_MOST = 500
 PROBE_LEAST = 100
 """Outputs to be reviewed before a probe is drawn from them by itself."""
-LOOK_AT_ONCE = 50
-"""Outputs of the probe that a check looks at before what it said is stored."""
+LOOK_AT_MOST = timedelta(minutes=2)
+"""After so long figures are computed of what was looked at, and the rest comes with the next sweep."""
 
 Clock = Callable[[], datetime]
+Made = dict[int, list[declared.Named]]
 
 
 class RuleRefused(RuleError):
@@ -78,48 +83,58 @@ def redraw_probe(*, campaign: Campaign, by: User, now: datetime) -> Probe:
     return made
 
 
-def look(*, campaign_id: int, clock: Clock) -> int:
-    """Run the frozen checks of the sets on what they have not looked at of the probe set. Returns how many results.
+def look(*, campaign_id: int, clock: Clock) -> bool:
+    """Run the frozen checks of the sets on what they have not looked at of the probe set. Returns whether that is done.
 
-    Nothing is locked while a check thinks, and each portion is stored by itself: killed, it goes on where it was; by
-    two workers, an output counts once. A check that cannot be run here is left and counts as one that has not looked;
-    so is one that asks a model, until it has said enough where checks run, within a budget.
+    Nothing is locked while a check thinks, and what is said of an output is stored at once: killed, or after
+    LOOK_AT_MOST, it goes on where it was when it is called next; while somebody is at it, nobody else is. A check that
+    cannot be run here is left, and counts as one that has not looked; so is one that asks a model, until it has said
+    enough where checks run.
     """
-    campaign = Campaign.objects.get(pk=campaign_id)
-    if not _is_behind(campaign):
-        return 0
-    probe = _probe(campaign, clock())
-    late = [] if probe is None else probing.behind(campaign=campaign, probe=probe)
-    return sum(_look(version, missing) for version, missing in late)
+    campaign, now = Campaign.objects.get(pk=campaign_id), clock()
+    probe = _probe(campaign, now) if _is_behind(campaign) else None
+    if probe is None:
+        return True
+    mine = Probe.objects.filter(Q(looking_until=None) | Q(looking_until__lte=now), pk=probe.pk)
+    if not mine.update(looking_until=now + 2 * LOOK_AT_MOST):
+        return False
+    versions, outputs = probing.behind(campaign=campaign, probe=probe)
+    made, until = _made(versions), now + LOOK_AT_MOST
+    is_done = all(_look(made, output) and clock() < until for output in check_queries.texts(output_ids=outputs))
+    Probe.objects.filter(pk=probe.pk).update(looking_until=None)
+    return is_done
 
 
-def _look(version: CheckVersion, missing: Sequence[int]) -> int:
-    stored = 0
-    for start in range(0, len(missing), LOOK_AT_ONCE):
-        try:
-            results = _results(version, missing[start : start + LOOK_AT_ONCE])
-        except ValueError:
-            break
-        CheckResult.objects.bulk_create(results, ignore_conflicts=True)
-        stored += len(results)
-    return stored
-
-
-def _results(version: CheckVersion, output_ids: Sequence[int]) -> list[CheckResult]:
-    """Raises ValueError where the check cannot be made, or its function fails."""
-    made, found = checking.made(version.declared), []
-    for output in check_queries.texts(output_ids=output_ids):
-        said = checking.look(made, prompt=check_queries.prompt_of(output), output=output.text)
-        result = CheckResult(version=version, output_id=output.pk, violated=said.violated, findings=said.findings)
-        found.append(result)
+def _made(versions: Iterable[CheckVersion]) -> Made:
+    """Return the checks that can be made here, by the id of their version."""
+    found: Made = {}
+    for each in versions:
+        with contextlib.suppress(ValueError):
+            found[each.pk] = checking.made(each.declared)
     return found
 
 
+def _look(made: Made, output: Output) -> bool:
+    """Store what the checks say that have not looked at the output. A check whose function fails looks at no more."""
+    results = []
+    for version in probing.missing(versions=list(made), output_id=output.pk):
+        try:
+            said = checking.look(made[version], prompt=check_queries.prompt_of(output), output=output.text)
+        except ValueError:
+            del made[version]
+            continue
+        result = CheckResult(version_id=version, output=output, violated=said.violated, findings=said.findings)
+        results.append(result)
+    CheckResult.objects.bulk_create(results, ignore_conflicts=True, batch_size=1000)
+    return True
+
+
 @transaction.atomic
-def compute(*, campaign_id: int, clock: Clock) -> bool:
+def compute(*, campaign_id: int, clock: Clock, is_looked: bool = True) -> bool:
     """Bring the figures up to date. Returns whether there was anything to do, and nobody else at it.
 
-    The line of state is read before the judgments: what changes meanwhile makes the next sweep compute again.
+    The line of state is read before the judgments: what changes meanwhile makes the next sweep compute again. So does
+    `is_looked` False, when checks have not looked at all of the probe yet.
     """
     now = clock()
     campaign = Campaign.objects.get(pk=campaign_id)
@@ -131,7 +146,8 @@ def compute(*, campaign_id: int, clock: Clock) -> bool:
     state = queries.state(campaign_id=campaign_id)
     assert state is not None
     row.figures = reading.figures(campaign=campaign, probe=probe)
-    row.last_judgment_id, row.fingerprint, row.computed_at = state.last_judgment_id, state.fingerprint, now
+    row.last_judgment_id, row.computed_at = state.last_judgment_id, now
+    row.fingerprint = state.fingerprint if is_looked else ""
     row.seconds = (clock() - now).total_seconds()
     row.save()
     return True
@@ -154,7 +170,7 @@ def _draw(campaign: Campaign, now: datetime, *, least: int) -> Probe | None:
         ids = queries.scattered_ids(campaign=campaign, batch=None, at_most=PROBE_AT_MOST)
         if len(ids) < least:
             return None
-    values = {"batch": batch, "output_ids": sorted(ids), "drawn_at": now}
+    values = {"batch": batch, "output_ids": sorted(ids), "drawn_at": now, "looking_until": None}
     return Probe.objects.update_or_create(campaign=campaign, defaults=values)[0]
 
 

@@ -36,6 +36,7 @@ class Probe(models.Model):
     batch = models.ForeignKey("intake.ImportBatch", null=True, on_delete=models.SET_NULL, related_name="+")
     output_ids = models.JSONField(help_text="At most convergence.PROBE_AT_MOST, ascending.")
     drawn_at = models.DateTimeField()
+    looking_until = models.DateTimeField(null=True, help_text="Until then a worker runs frozen checks on it.")
 
     def __str__(self) -> str:
         return f"probe of {self.campaign_id}"

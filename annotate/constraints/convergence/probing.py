@@ -67,13 +67,19 @@ def existing(probe: Probe) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def behind(*, campaign: Campaign, probe: Probe) -> Iterator[tuple[CheckVersion, list[int]]]:
-    """Yield the frozen versions that have not looked at all of the probe, each with the outputs that are missing."""
+def behind(*, campaign: Campaign, probe: Probe) -> tuple[list[CheckVersion], list[int]]:
+    """Return the frozen versions that have not looked at all of the probe, and the outputs of it, ascending."""
     outputs = existing(probe)
     versions = _versions(revisions_of(campaign))
     late = [version for version, looked in _looked(versions, outputs) if looked.count < len(outputs)]
-    for version in CheckVersion.objects.filter(pk__in=late).order_by("pk"):
-        yield version, _missing(version.pk, outputs)
+    return list(CheckVersion.objects.filter(pk__in=late).defer("text").order_by("pk")), outputs
+
+
+def missing(*, versions: Sequence[int], output_id: int) -> list[int]:
+    """Return which of the versions have not looked at the output."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.MISSING, {"versions": list(versions), "output": output_id})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _marked(revisions: Sequence[Revision], outputs: Sequence[int]) -> dict[int, int]:
@@ -97,9 +103,3 @@ def _looked(versions: Sequence[int], outputs: Sequence[int]) -> Iterator[tuple[i
             cursor.execute(sql.LOOKED, {"versions": list(portion), "outputs": list(outputs)})
             for version, count, marked in cursor.fetchall():
                 yield version, Looked(count=count, marked=marked or [])
-
-
-def _missing(version: int, outputs: Sequence[int]) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.MISSING, {"version": version, "outputs": list(outputs)})
-        return [row[0] for row in cursor.fetchall()]

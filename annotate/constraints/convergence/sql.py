@@ -144,10 +144,10 @@ CROSS JOIN LATERAL (
 """
 
 MISSING = """
-SELECT output.id FROM unnest(%(outputs)s::bigint[]) AS output(id)
+SELECT version.id FROM unnest(%(versions)s::bigint[]) AS version(id)
 WHERE NOT EXISTS (
     SELECT FROM constraints_checkresult AS result
-    WHERE result.version_id = %(version)s AND result.output_id = output.id
+    WHERE result.version_id = version.id AND result.output_id = %(output)s
 )
-ORDER BY output.id
+ORDER BY version.id
 """

@@ -368,6 +368,7 @@ DROP FUNCTION constraints_check_version_stays();
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('output_ids', models.JSONField(help_text='At most convergence.PROBE_AT_MOST, ascending.')),
                 ('drawn_at', models.DateTimeField()),
+                ('looking_until', models.DateTimeField(help_text='Until then a worker runs frozen checks on it.', null=True)),
                 ('batch', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='intake.importbatch')),
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='probe', to='campaigns.campaign')),
             ],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -84,8 +87,11 @@ def approve(campaign: Campaign, one: Constraint, text: str) -> None:
     actions.approve(campaign=campaign, by=factories.admin_of(campaign), now=NOW)
 
 
-def look(campaign: Campaign) -> int:
-    return convergence.look(campaign_id=campaign.pk, clock=lambda: NOW)
+def look(campaign: Campaign, now: datetime = NOW) -> int:
+    """Return how many results came."""
+    before = CheckResult.objects.count()
+    assert convergence.look(campaign_id=campaign.pk, clock=lambda: now)
+    return CheckResult.objects.count() - before
 
 
 def shares(campaign: Campaign) -> list[tuple[int, int, int, int]]:
@@ -108,23 +114,38 @@ def test_look_runs_the_frozen_versions_on_the_probe_and_the_report_contracts(cam
 
 def test_look_goes_on_where_it_was_killed(campaign: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
     approve(campaign, rows.constraint(campaign, "one"), checks.TEXT)
-    monkeypatch.setattr(convergence, "LOOK_AT_ONCE", 2)
-    portions: list[object] = []
-    results = convergence._results
+    begun: list[object] = []
+    looks = convergence._look
 
-    def dies_at_the_third(*given: object) -> list[CheckResult]:
-        if len(portions) == 2:
+    def dies_at_the_third(*given: Any) -> bool:
+        begun.append(given)
+        if len(begun) == 3:
             raise KeyboardInterrupt
-        portions.append(given)
-        return results(*given)  # type: ignore[arg-type]
+        return looks(*given)
 
-    monkeypatch.setattr(convergence, "_results", dies_at_the_third)
+    monkeypatch.setattr(convergence, "_look", dies_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         look(campaign)
-    assert CheckResult.objects.count() == 4
-    monkeypatch.setattr(convergence, "_results", results)
-    assert look(campaign) == 2
+    assert CheckResult.objects.count() == 2
+    monkeypatch.setattr(convergence, "_look", looks)
+    assert not convergence.look(campaign_id=campaign.pk, clock=lambda: NOW)
+    assert look(campaign, NOW + 2 * convergence.LOOK_AT_MOST) == 4
     assert shares(campaign) == [(1, 1, 3, 3)]
+
+
+def test_look_ends_in_time_and_the_next_sweep_goes_on(campaign: Campaign) -> None:
+    approve(campaign, rows.constraint(campaign, "one"), checks.TEXT)
+    times = itertools.chain([NOW], itertools.repeat(NOW + convergence.LOOK_AT_MOST))
+    is_looked = convergence.look(campaign_id=campaign.pk, clock=lambda: next(times))
+    assert (is_looked, CheckResult.objects.count()) == (False, 1)
+    convergence.compute(campaign_id=campaign.pk, clock=lambda: NOW, is_looked=is_looked)
+    found = queries.report(campaign=campaign)
+    assert found is not None and found.is_behind
+    assert [(each.checked, each.waiting) for each in found.check_steps] == [(0, 1)]
+    assert queries.waiting_ids(now=NOW + timedelta(minutes=1)) == [campaign.pk]
+    assert look(campaign) == 5
+    assert shares(campaign) == [(1, 1, 3, 3)]
+    assert queries.waiting_ids(now=NOW + timedelta(minutes=1)) == []
 
 
 def test_a_check_that_cannot_be_run_is_told_as_one_that_waits(campaign: Campaign) -> None:
