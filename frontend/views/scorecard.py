@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints.models import Constraint
-from annotate.constraints.scorecard import measures, scoring
+from annotate.constraints.scorecard import independence, measures, scoring
 from annotate.constraints.scorecard.models import Scorecard
 from annotate.quality import judges
 from frontend import doors
@@ -159,7 +159,7 @@ def _strongest(figures: Mapping[str, Any]) -> Line:
     if not partners:
         rate = figures["rate"]
         violated = round((rate["value"] or 0) * rate["count"])
-        return Line("violated, no close partner", "", "", violated)
+        return Line("close partners", "none" if violated >= independence.SUPPORT else "", "", violated)
     first = partners[0]
     return Line(
         "strongest phi", f"{first['phi']:.2f}", _between(first["phi_low"], first["phi_high"]), first["together"]

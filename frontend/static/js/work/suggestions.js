@@ -63,7 +63,7 @@ export class Suggestions {
     Object.assign(button, { name: "take", value: index });
     button.setAttribute("aria-describedby", `suggestion-${index}`);
     says.id = `suggestion-${index}`;
-    made.append(says, element("p", `${given.statement}. ${given.message}`, "muted small"), button);
+    made.append(says, element("p", `${given.statement} · ${given.message}`, "muted small"), button);
     return made;
   }
 }
