@@ -12,25 +12,28 @@ from dataclasses import dataclass
 
 from django.db import connection
 
+from annotate.campaigns.models import Tag
 from annotate.constraints.grouping import clustering, embedding
 
-CHANGED = """
-changed AS (
+_CHANGED = """
+WITH j AS MATERIALIZED (
     SELECT j.id, j.output_id, j.is_current FROM judgments_judgment j
     WHERE j.campaign_id = %(campaign)s AND j.id > %(since)s
     UNION ALL
     SELECT o.id, o.output_id, o.is_current FROM judgments_judgment j
     JOIN judgments_judgment o ON o.output_id = j.output_id AND o.annotator_id = j.annotator_id AND o.id <= %(since)s
-    WHERE %(since)s > 0 AND j.campaign_id = %(campaign)s AND j.id > %(since)s AND j.revision > 1
-), gold AS (
-    SELECT o.id FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id
-    WHERE b.campaign_id = %(campaign)s AND b.purpose = 'gold'
+    WHERE j.campaign_id = %(campaign)s AND j.id > %(since)s AND j.revision > 1
 )"""
 
 _UNPLACED = """
-FROM changed JOIN judgments_violation v ON v.judgment_id = changed.id
-LEFT JOIN constraints_member m ON m.violation_id = v.id
-WHERE changed.is_current AND m.id IS NULL AND changed.output_id NOT IN (SELECT id FROM gold)"""
+j.is_current AND v.tag_id = ANY(%(tags)s)
+AND NOT EXISTS (SELECT FROM constraints_member m WHERE m.violation_id = v.id)
+AND NOT EXISTS (SELECT FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id
+                WHERE o.id = j.output_id AND b.purpose = 'gold')"""
+
+_OF_CHANGED = f"FROM j JOIN judgments_violation v ON v.judgment_id = j.id WHERE {_UNPLACED}"
+_OF_ALL = f"FROM judgments_violation v JOIN judgments_judgment j ON j.id = v.judgment_id WHERE {_UNPLACED}"
+"""Each step is a look-up by index, so that a plan made with old statistics is slower at most, not hopeless."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,30 +46,40 @@ class Unplaced:
 
 def unplaced_by_tag(*, campaign_id: int, since: int) -> dict[str, int]:
     """Return how many current violations of each tag are in no constraint, of what changed since that judgment."""
+    slugs = dict(Tag.objects.filter(tag_set__campaign=campaign_id).values_list("id", "slug"))
+    values: dict[str, int | list[int]] = {"campaign": campaign_id, "since": since}
+    found: Counter[str] = Counter()
     with connection.cursor() as cursor:
-        cursor.execute(_BY_TAG, {"campaign": campaign_id, "since": since})
-        return dict(cursor.fetchall())
+        cursor.execute(_COUNT if since else _COUNT_ALL, values | {"tags": sorted(slugs)})
+        for tag_id, count in cursor.fetchall():
+            found[slugs[tag_id]] += count
+    return dict(found)
 
 
-_BY_TAG = f"""
-WITH {CHANGED}, found AS (SELECT v.tag_id, count(*) AS violations {_UNPLACED} GROUP BY v.tag_id)
-SELECT t.slug, sum(violations)::bigint FROM found JOIN campaigns_tag t ON t.id = found.tag_id
-GROUP BY t.slug ORDER BY t.slug
-"""  # noqa: S608 - made of constants
+_COUNT = f"{_CHANGED} SELECT v.tag_id, count(*) {_OF_CHANGED} GROUP BY v.tag_id"
+_COUNT_ALL = f"SELECT v.tag_id, count(*) {_OF_ALL} GROUP BY v.tag_id"
 
 
 def superseded(*, campaign_id: int, since: int, most: int) -> list[tuple[int, int]]:
     """Return members, at most so many, whose judgment is no longer current: (its id, its constraint's)."""
     with connection.cursor() as cursor:
-        cursor.execute(_SUPERSEDED, {"campaign": campaign_id, "since": since, "most": most})
+        values = {"campaign": campaign_id, "since": since, "most": most}
+        cursor.execute(_SUPERSEDED if since else _SUPERSEDED_ALL, values)
         return list(cursor.fetchall())
 
 
 _SUPERSEDED = f"""
-WITH {CHANGED}
-SELECT m.id, m.constraint_id FROM changed JOIN judgments_violation v ON v.judgment_id = changed.id
-JOIN constraints_member m ON m.violation_id = v.id WHERE NOT changed.is_current ORDER BY m.id LIMIT %(most)s
+{_CHANGED}
+SELECT m.id, m.constraint_id FROM j JOIN judgments_violation v ON v.judgment_id = j.id
+JOIN constraints_member m ON m.violation_id = v.id WHERE NOT j.is_current LIMIT %(most)s
 """  # noqa: S608 - made of constants
+_SUPERSEDED_ALL = """
+SELECT m.id, m.constraint_id FROM constraints_constraint c
+JOIN constraints_member m ON m.constraint_id = c.id
+JOIN judgments_violation v ON v.id = m.violation_id
+JOIN judgments_judgment j ON j.id = v.judgment_id
+WHERE c.campaign_id = %(campaign)s AND NOT j.is_current LIMIT %(most)s
+"""
 
 
 def delete_members(found: Sequence[tuple[int, int]]) -> Counter[int]:
@@ -88,19 +101,21 @@ def write(*, shard_id: int, campaign_id: int, since: int, tags: Sequence[int], a
     that no person put there."""
     values: dict[str, int | list[int]] = {"shard": shard_id, "campaign": campaign_id, "since": since}
     with connection.cursor() as cursor:
-        cursor.execute(_WRITE, values | {"tags": list(tags), "apart": list(apart)})
+        cursor.execute(_WRITE if since else _WRITE_ALL, values | {"tags": list(tags), "apart": list(apart)})
         return int(cursor.rowcount)
 
 
-_WRITE = f"""
-WITH {CHANGED}, found AS (
-    SELECT v.id, NULL::bigint AS constraint_id {_UNPLACED} AND v.tag_id = ANY(%(tags)s)
+_WRITTEN = """
+INSERT INTO constraints_listed (shard_id, place, violation_id, constraint_id)
+SELECT %(shard)s, row_number() OVER (ORDER BY md5(id::text), id), id, constraint_id FROM found"""
+_WRITE = f"{_CHANGED}, found AS (SELECT v.id, NULL::bigint AS constraint_id {_OF_CHANGED}) {_WRITTEN}"
+_WRITE_ALL = f"""
+WITH found AS (
+    SELECT v.id, NULL::bigint AS constraint_id {_OF_ALL}
     UNION ALL
     SELECT m.violation_id, m.constraint_id FROM constraints_member m
     WHERE m.constraint_id = ANY(%(apart)s) AND NOT m.is_pinned
-)
-INSERT INTO constraints_listed (shard_id, place, violation_id, constraint_id)
-SELECT %(shard)s, row_number() OVER (ORDER BY md5(id::text), id), id, constraint_id FROM found
+) {_WRITTEN}
 """  # noqa: S608 - made of constants
 
 
