@@ -73,6 +73,10 @@ def test_checks_of_another_method_are_left_alone(
         ('{"check": "length"}', "Give a list of checks"),
         ("[1]", "Give a list of checks"),
         ('[{"check": "length"}]', "Check 1 (length): it needs least or most"),
+        (
+            '[{"check": "judge", "model": "local", "question": "Is it?"}]',
+            "a judge may check a constraint and is no reward",
+        ),
         ('[{"check": "<b>"}]', "Check 1 is &#x27;&lt;b&gt;&#x27;"),
     ],
 )

@@ -123,6 +123,11 @@ def asked(checks: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(str(each["model"]) for each in checks if each["check"] == declared.JUDGE))
 
 
+def judges(checks: Sequence[Mapping[str, Any]]) -> int:
+    """Return how many of these checks ask a model."""
+    return sum(each["check"] == declared.JUDGE for each in checks)
+
+
 def look(checks: Sequence[declared.Named], *, prompt: rows.PromptValue, output: str) -> Said:
     """Return all that the checks find wrong, at most FINDINGS_KEPT of it. A finding says which check it is of when
     there are several."""

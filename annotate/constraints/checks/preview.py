@@ -16,7 +16,7 @@ from annotate.intake.models import Output
 
 MARKED, DRAWN = 100, 200
 ASKED_MARKED, ASKED_DRAWN = 4, 4
-"""The same for a check that asks a model: every output is a question, which costs."""
+"""The same for a check that asks a model, divided by its judges: every output is a question to each, which costs."""
 SHOWN = 20
 SECONDS = 5.0
 """After so long no further output is looked at: somebody is waiting for the page."""
@@ -83,6 +83,7 @@ def preview(
     models = checking.asked(checks)
     marked, drawn = (ASKED_MARKED, ASKED_DRAWN) if models else (MARKED, DRAWN)
     ids = check_queries.sample(constraint=constraint, seed=seed, marked=marked, drawn=drawn)
+    ids = ids[: max(1, len(ids) // max(1, checking.judges(checks)))]
     people = check_queries.said(constraint=constraint, output_ids=ids, asked=asked)
     made = Preview(seed=seed, sampled=len(ids), asked=models)
     said = _asked(made, checks, ids) if models else _said(checks, ids, until=time.monotonic() + seconds)

@@ -203,6 +203,7 @@ def test_what_was_answered_before_a_model_failed_is_kept_and_not_asked_again(
     life = run(started(checks.world(hits=4, clear=0)))
     assert len(local.asked) == 2
     assert CheckResult.objects.count() == 1
+    assert check_queries.waiting_ids() == [life.pk]
     local.script = by_year
     run(life, seconds=20)
     assert CheckResult.objects.count() == 4
@@ -292,6 +293,13 @@ def test_preview_asks_about_few_and_stores_nothing(local: server.Server) -> None
     assert found.counts.hit + found.counts.alarm == found.violated
     assert not CheckResult.objects.exists()
     assert not Judging.objects.exists()
+
+
+def test_preview_of_many_judges_looks_at_fewer_outputs(local: server.Server) -> None:
+    campaign = checks.world(hits=0, alarms=0, misses=9, clear=9)
+    many = "".join(f"- check: judge\n  model: local\n  question: Is it {number}?\n" for number in range(20))
+    found = check_preview.preview(constraint=checks.constraint(campaign), text=many, seed=1, asked=checks.nobody_asked)
+    assert (found.sampled, found.looked, len(local.asked)) == (1, 1, 20)
 
 
 def test_preview_says_what_has_no_answer_and_what_is_down(local: server.Server) -> None:
