@@ -17,6 +17,7 @@ from annotate.constraints.checks import running
 from annotate.constraints.models import Constraint
 from annotate.constraints.scorecard import scoring
 from annotate.intake.models import RefusedLine
+from annotate.quality import actions as quality
 from annotate.queue import actions as queue
 from annotate.queue.models import Lease
 from annotate.verification import actions as verification
@@ -143,6 +144,8 @@ class World:
         self._check()
         verification.start(constraint=self.constraint, by=self.ada, now=self.now, tagged=4, random=4, overlap=1)
         scoring.measure(campaign_id=self.campaign.pk, now=self.now)
+        for pk in quality.due(now=self.now):
+            quality.compute(assessment_id=pk, clock=lambda: self.now)
 
     def _check(self) -> None:
         """A check that agrees with people about some outputs and not about others."""
