@@ -1,7 +1,7 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-scorecard convergence quality agreement checks consensus hostile logprobs packing saturation storm]`. The storm kills
-its database, so it makes one for itself; agreement, checks, consensus, hostile, log-probs, packing and saturation need
-none.
+scorecard convergence quality merging agreement checks consensus hostile logprobs packing saturation storm]`. The storm
+kills its database, so it makes one for itself; agreement, checks, consensus, hostile, log-probs, packing and saturation
+need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PUBLIC = {"grouping": ("fgrlhf_dev", "wmt_sxs23-ende"), "consensus": ("wmt_sxs23-ende", "lspan_d2t")}
 FILES = {name: [ROOT.parent / "shared" / "data" / f"{file}.jsonl.gz" for file in PUBLIC[name]] for name in PUBLIC}
 ARGUMENTS = {name: [str(path) for path in FILES[name] if path.exists()] for name in FILES}
-ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page", "scorecard", "convergence", "quality")
+ON_ONE_DATABASE = ("intake", "export", "grouping", "queue", "page", "scorecard", "convergence", "quality", "merging")
 BY_ITSELF = {
     "agreement": "agreement",
     "checks": "checks",
