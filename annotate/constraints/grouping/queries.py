@@ -58,20 +58,23 @@ def waiting_campaign_ids() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
+# The latest judgments are asked for in the order of their index: told only that their ids are larger, the planner expects
+# many and scans the table for the first one.
 _WAITING = """
 SELECT c.id FROM campaigns_campaign c LEFT JOIN constraints_grouping g ON g.campaign_id = c.id
 WHERE NOT EXISTS (SELECT FROM constraints_regrouping r JOIN constraints_shard s ON s.regrouping_id = r.id
                   WHERE r.campaign_id = c.id AND r.finished_at IS NULL AND s.state IN ('waiting', 'running'))
   AND (g.requested_at IS NOT NULL
    OR EXISTS (SELECT FROM constraints_regrouping r WHERE r.campaign_id = c.id AND r.finished_at IS NULL)
-   OR EXISTS (SELECT 1 FROM judgments_judgment j WHERE j.campaign_id = c.id AND j.id > coalesce(g.last_judgment_id, 0))
+   OR (SELECT max(j.id) FROM judgments_judgment j WHERE j.campaign_id = c.id) > coalesce(g.last_judgment_id, 0)
    OR EXISTS (
-        SELECT 1 FROM judgments_judgment j
+        SELECT 1 FROM (SELECT * FROM judgments_judgment j WHERE j.campaign_id = c.id
+                         AND j.id > coalesce(g.last_judgment_id, 0) - %(margin)s
+                       ORDER BY j.campaign_id DESC, j.id DESC LIMIT %(margin)s) j
         JOIN judgments_violation v ON v.judgment_id = j.id
         JOIN campaigns_tag t ON t.id = v.tag_id
         LEFT JOIN constraints_member m ON m.violation_id = v.id
-        WHERE j.campaign_id = c.id AND j.is_current = (m.id IS NULL)
-          AND j.id > coalesce(g.last_judgment_id, 0) - %(margin)s
+        WHERE j.is_current = (m.id IS NULL)
           AND NOT EXISTS (SELECT FROM intake_output o JOIN intake_importbatch b ON b.id = o.batch_id
                           WHERE o.id = j.output_id AND b.purpose = 'gold')
           AND NOT EXISTS (SELECT FROM constraints_regrouping r JOIN constraints_shard s ON s.regrouping_id = r.id

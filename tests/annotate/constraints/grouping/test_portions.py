@@ -180,9 +180,11 @@ def test_what_a_person_touches_while_a_portion_is_computed_stays(campaign: Campa
     planned = placing.plan(shard=shard, upto=16)
     one = living(campaign)[0]
     was = set(one.members.values_list("violation", flat=True))
-    actions.accept(constraint=one, by=factories.admin_of(campaign), now=NOW)
+    actions.rename(constraint=one, statement="No dates", by=factories.admin_of(campaign), now=NOW)
     with transaction.atomic():
         placing.store(shard=shard, planned=planned, now=NOW)
+    one.refresh_from_db()
+    assert one.statement == "No dates"
     assert set(one.members.values_list("violation", flat=True)) == was
 
 
