@@ -58,8 +58,8 @@ def waiting_campaign_ids() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-# The latest judgments are asked for in the order of their index: told only that their ids are larger, the planner expects
-# many and scans the table for the first one.
+# The latest judgments are asked for in the order of their index: told only that their ids are larger, the planner
+# expects many and scans the table for the first one.
 _WAITING = """
 SELECT c.id FROM campaigns_campaign c LEFT JOIN constraints_grouping g ON g.campaign_id = c.id
 WHERE NOT EXISTS (SELECT FROM constraints_regrouping r JOIN constraints_shard s ON s.regrouping_id = r.id
