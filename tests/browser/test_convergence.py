@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from annotate.campaigns.models import Campaign
 from annotate.constraints import actions as constraints
+from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.convergence import actions as convergence
 from annotate.constraints.models import Constraint, Member
 from tests import factories
@@ -74,6 +75,24 @@ def test_curve_is_drawn_with_its_band(open_page: Open, campaign: Campaign, schem
     assert not is_wider_than_the_window(page)
     page.get_by_text("The same numbers as a table").click()
     expect(page.locator("#points tbody tr").first).to_be_visible()
+
+
+def test_what_the_sets_allow_is_drawn_by_people_and_by_checks(open_page: Open, campaign: Campaign) -> None:
+    admin = factories.admin_of(campaign)
+    first = Constraint.objects.filter(campaign=campaign, state="accepted").order_by("id")[0]
+    check_actions.save(constraint=first, text="check: length\nmost: 0\n", by=admin, now=NOW)
+    constraints.approve(campaign=campaign, by=admin, now=NOW)
+    convergence.look(campaign_id=campaign.pk, clock=lambda: NOW)
+    convergence.compute(campaign_id=campaign.pk, clock=lambda: NOW)
+    page = open_page(PAGE, admin, viewport={"width": 360, "height": 900})
+    box = page.locator(".people-line").bounding_box()
+    assert box is not None and box["width"] > 100
+    survivors = page.get_by_role("region", name="Of the probe set, what survives each set")
+    expect(survivors.get_by_role("row").last).to_contain_text("0 %")
+    expect(page.get_by_text("Constraints without a check")).to_be_visible()
+    page.get_by_text("Constraints without a check").click()
+    expect(page.locator(".uncovered li").first).to_be_visible()
+    assert not is_wider_than_the_window(page)
 
 
 def test_rule_is_set_by_keyboard_and_told(open_page: Open, campaign: Campaign) -> None:
