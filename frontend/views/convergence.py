@@ -19,6 +19,7 @@ from annotate.constraints.convergence import actions, queries, saturation
 from annotate.constraints.convergence.saturation import Estimate
 from annotate.errors import NotAllowed, RuleError
 from frontend import convergence_chart, doors
+from frontend.cells import Cell
 from frontend.convergence_chart import said
 from worker.tasks import convergence as tasks
 
@@ -34,14 +35,6 @@ LEFT_OUT = (
     ("undecided", "of which no person could tell"),
     ("skipped", "skipped, and judged by nobody: what is hard to judge may be missing"),
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure and where it lies with 95 % certainty, as the page prints them."""
-
-    value: str
-    between: str = ""
 
 
 @dataclass(frozen=True)
