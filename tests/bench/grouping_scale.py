@@ -2,9 +2,8 @@
 
 For each size a campaign is filled and grouped by worker processes, while somebody accepts and reopens constraints
 beside them; 1,000 more violations are placed; then everything is grouped anew, with the first worker killed in the
-middle by SIGKILL and another one going on, and every violation must be where it was.
-`make bench ARGS=grouping` makes
-the database.
+middle by SIGKILL and another one going on, and every violation must be where it was. Needs a database (DATABASE_URL):
+`make bench ARGS=grouping` makes one.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ def main(campaign_id: int) -> None:
 
     clustering.group(items=[clustering.Item(n, Text(f"warm {n}")) for n in range(40)])
     spent: dict[str, list[float]] = {"database": [], "store": [], "cluster": []}
-    placing.store = _timed(placing.store, spent["store"])  # type: ignore[assignment]
-    clustering.group = _timed(clustering.group, spent["cluster"])  # type: ignore[assignment]
+    placing.store = _timed(placing.store, spent["store"])
+    clustering.group = _timed(clustering.group, spent["cluster"])
 
     def database(execute: Callable[..., Any], *arguments: Any) -> Any:
         started = time.perf_counter()
