@@ -56,7 +56,8 @@ class Sight:
 
     def add(self, seen: frozenset[int], at: int) -> int:
         """Count what was seen. Returns how many of it are new."""
-        new = seen - self.firsts.keys()
+        # Not `seen - self.firsts.keys()`, which walks through all that was ever seen.
+        new = [each for each in seen if each not in self.firsts]
         self.counts.update(seen)
         self.firsts.update(dict.fromkeys(new, at))
         return len(new)
