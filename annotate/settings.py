@@ -32,6 +32,7 @@ class Environment(BaseSettings):
     time_zone: str = Field(default="UTC", validation_alias="TZ_NAME")
     static_root: Path | None = Field(default=None, validation_alias="NEGATIVA_STATIC_ROOT")
     trainer_python: str = Field(default="", validation_alias="NEGATIVA_TRAINER_PYTHON")
+    embedder: str = Field(default="", validation_alias="NEGATIVA_EMBEDDER")
     trainer_concurrency: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_CONCURRENCY")
     trainer_processes: int = Field(default=1, ge=1, validation_alias="NEGATIVA_TRAINER_PROCESSES")
     checks: str = Field(default="", validation_alias="NEGATIVA_CHECKS")
@@ -124,6 +125,7 @@ UPLOADS = HOME / "uploads"
 DATASETS = HOME / "datasets"
 RUNS = HOME / "runs"
 TRAINER_PYTHON = ENV.trainer_python
+EMBEDDER = ENV.embedder
 TRAINER_CONCURRENCY = ENV.trainer_concurrency
 TRAINER_PROCESSES = ENV.trainer_processes
 UPLOAD_MAX_BYTES = ENV.upload_max_bytes

@@ -107,7 +107,7 @@ class Member(models.Model):
 
     constraint = models.ForeignKey(Constraint, on_delete=models.CASCADE, related_name="members", db_index=False)
     violation = models.OneToOneField("judgments.Violation", on_delete=models.CASCADE, related_name="constraint_member")
-    similarity = models.FloatField(default=1.0, help_text="Cosine to the constraint's medoid when it was put there.")
+    similarity = models.FloatField(default=1.0, help_text="Cosine to the group's centre when it was put there.")
     is_pinned = models.BooleanField(default=False)
 
     class Meta:

@@ -1,13 +1,16 @@
 """Find the discrete prohibitions behind the violations of one tag. Pure: plain values in, plain values out.
 
-Groups are looked for among at most SAMPLE violations (chosen by a hash of text and id, so the choice depends on
-nothing else): their vectors (embedding.py) are reduced to RANK directions, and HDBSCAN (Campello, Moulavi and Sander,
-2013; scikit-learn's) finds where they lie densely, taking the leaves of its tree. Every violation then goes to the
-nearest centre of such a place, or to none when that is farther than ALIKE. A living group is told by texts in the same
-way, by at most EXEMPLARS of its nearest members, so what joins an old group and what founds a new one are measured with
-one ruler.
+Violations are points on a sphere (embedding.py). A group is a centre: an old one is the direction of the texts that
+tell it, at most EXEMPLARS of its nearest members. New ones are looked for among at most SAMPLE violations (chosen by a
+hash of text and id, so the choice depends on nothing else): HDBSCAN (Campello, Moulavi and Sander, 2013;
+scikit-learn's) finds the dense places, the leaves of its tree, and those that are farther than DISTINCT from every old
+centre become centres. Old and new then compete: every violation goes to the nearest centre, or to none when that is
+farther than ALIKE, and each new centre moves to the middle of its members, a few times (spherical k-means started at
+the dense places; Dhillon and Modha, 2001). An old group takes only what also says about as much of what its texts say
+as they say of each other (SHARED): among few directions, strangers look alike. So a kind of violation that was never
+seen before founds a group of its own, and what is told by none waits in the rest for its like.
 
-Time is O(SAMPLE^2 + n * groups) and memory O(SAMPLE * RANK + CHUNK * groups), besides the items themselves.
+Time is O(SAMPLE^2 + n * groups) and memory O(n * RANK + CHUNK * groups), besides the items themselves.
 docs/grouping.md says how the settings were chosen and how groups compare with people's own types.
 
 Everything is done in the order of the texts, so the order of the input changes nothing, to the last bit.
@@ -16,26 +19,34 @@ Everything is done in the order of the texts, so the order of the input changes 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as Collection
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from annotate.constraints.grouping import embedding
-from annotate.constraints.grouping.embedding import Text, fold
+from annotate.constraints.grouping.embedding import Points, Text, fold
 
 SAMPLE = 3000
 CHUNK = 4096
-RANK = 32
 NEIGHBOURS = 2
 """HDBSCAN's min_samples: how many violations must be near for a place to be dense."""
+ROUNDS = 5
+"""How often new centres move to the middle of their members."""
 EXEMPLARS = 32
 """How many of its members tell a living group."""
-ALIKE = 0.1
-"""A violation joins a group when its cosine to the group's centre is at least this."""
+ALIKE = 0.4
+"""A violation belongs to a group when its cosine to the group's centre is at least this."""
+SHARED = 0.9
+"""It belongs to an old group only when its cosine to what the group's texts say is at least this part of their own."""
+DISTINCT = 0.7
+"""A dense place is a new group when its cosine to every old group's centre is less than this."""
 MOST_GROUPS = 48
 
 
@@ -74,11 +85,17 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuning:
-    """What the science bench varies."""
+    """How texts become points and points groups. `embed`: a sentence model instead of n-grams.
 
+    The numbers are for the science bench; nothing else changes them.
+    """
+
+    embed: embedding.Embed | None = None
     shape: float = embedding.SHAPE
-    rank: int = RANK
+    rank: int = embedding.RANK
     alike: float = ALIKE
+    distinct: float = DISTINCT
+    shared: float = SHARED
 
 
 Spoken = Sequence[tuple[Text, int]]  # folded text and id, in their order
@@ -98,7 +115,7 @@ def group(
     most: int = MOST_GROUPS,
     tuning: Tuning = Tuning(),
 ) -> Grouped:
-    """Let `items` join the nearest anchor, and find at most `most` new groups of `least` or more among the others.
+    """Let each of `items` join the nearest anchor, or one of at most `most` new groups of `least` or more.
 
     `background` are further texts of the tag that say which words are common in it. Ids must be distinct.
     """
@@ -106,13 +123,47 @@ def group(
     spoken = sorted((text, id_) for id_, text in folded.items() if any(text))
     if not spoken:
         return Grouped(rest=sorted(folded))
-    common = sample([*spoken, *((fold(text), 0) for text in background if any(fold(text)))])
-    space = embedding.Space([text for text, _ in common], shape_weight=tuning.shape)
-    joined = _joined(space, spoken, anchors, tuning)
-    free = [each for each in spoken if each[1] not in joined]
-    groups = _new_groups(space, free, least=smallest(len(items)) if least is None else least, most=most, tuning=tuning)
-    taken = joined.keys() | {id_ for each in groups for id_ in each.members}
-    return Grouped(joined=joined, groups=groups, rest=sorted(folded.keys() - taken))
+    known = _known(anchors)
+    space = space_of(_common(spoken, known, background), tuning=tuning)
+    old = [Old.told_by(texts, space) for _, texts in known]
+    points, barred = _located(space, spoken, old, tuning)
+    to = np.array([each.centre for each in old]).reshape(-1, points.shape[1])
+    least = smallest(len(items)) if least is None else least
+    drawn = _drawn(spoken)
+    founded = dense(points[drawn], least=math.ceil(least * len(drawn) / len(spoken))) if most > 0 else []
+    new = distinct([drawn[rows] for rows in founded], points, to, barred, tuning)[:most]
+    near = settled(points, old=to, barred=barred, new=new, least=least, alike=tuning.alike)
+    return _grouped([id_ for _, id_ in spoken], near, [key for key, _ in known], folded.keys())
+
+
+class Old(NamedTuple):
+    """A living group: its centre among the points, its centre among the vectors, and how near its own texts are to
+    the latter: the median cosine of each to the centre of the others, 0 of a single one."""
+
+    centre: Points
+    words: embedding.Matrix
+    own: float
+
+    @classmethod
+    def told_by(cls, texts: Sequence[Text], space: embedding.Space) -> Old:
+        vectors = space.vectors(texts)
+        total = np.asarray(vectors.sum(axis=0)).ravel()
+        own = float(np.median(_to_others(vectors, total))) if len(texts) > 1 else 0.0
+        centre = embedding.unit_rows(space.points(vectors).sum(axis=0, keepdims=True))[0]
+        return cls(centre, embedding.unit(sparse.csr_matrix(total)), own)
+
+
+def _to_others(vectors: embedding.Matrix, total: Points) -> Points:
+    """Return the dot product of each row x and the direction of the others: x (S - x) / |S - x|, S being their sum."""
+    towards = np.asarray(vectors @ total)
+    squares = np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    lengths = np.sqrt(np.maximum(total @ total - 2 * towards + squares, 0.0))
+    return np.asarray(np.divide(towards - squares, lengths, out=np.zeros_like(towards), where=lengths > 1e-6))
+
+
+def space_of(corpus: Sequence[Text], *, tuning: Tuning = Tuning()) -> embedding.Space:
+    """Learn from folded texts how others become points."""
+    return embedding.Space(corpus, rank=tuning.rank, shape_weight=tuning.shape, embed=tuning.embed)
 
 
 def medoid(items: Sequence[Item]) -> int | None:
@@ -120,16 +171,21 @@ def medoid(items: Sequence[Item]) -> int | None:
     spoken = sample(sorted((fold(item.text), item.id) for item in items if any(fold(item.text))))
     if not spoken:
         return None
-    texts = [text for text, _ in spoken]
-    vectors = embedding.Space(texts).vectors(texts)
-    return spoken[int(_central(vectors, most=1)[0])][1]
+    points, _ = _located(space_of([text for text, _ in spoken]), spoken, [], Tuning())
+    return spoken[int(np.round(points @ points.sum(axis=0), embedding.ROUNDED).argmax())][1]
 
 
 def sample(spoken: Spoken) -> list[tuple[Text, int]]:
     """Return at most SAMPLE of them in their order: those with the smallest hashes."""
+    ordered = sorted(spoken)
+    return [ordered[row] for row in _drawn(ordered)]
+
+
+def _drawn(spoken: Spoken) -> NDArray[np.int64]:
     if len(spoken) <= SAMPLE:
-        return sorted(spoken)
-    return sorted(sorted(spoken, key=_hash)[:SAMPLE])
+        return np.arange(len(spoken))
+    hashes = [_hash(each) for each in spoken]
+    return np.sort(np.array(sorted(range(len(spoken)), key=hashes.__getitem__)[:SAMPLE]))
 
 
 def _hash(each: tuple[Text, int]) -> bytes:
@@ -137,86 +193,119 @@ def _hash(each: tuple[Text, int]) -> bytes:
     return hashlib.blake2b("\0".join((*text, str(id_))).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def _joined(
-    space: embedding.Space, spoken: Spoken, anchors: Sequence[Anchor], tuning: Tuning
-) -> dict[int, tuple[int, float]]:
-    """Say what joins an anchor; the lowest key of equally near ones."""
-    known = sorted((anchor.key, sorted(fold(text) for text in anchor.texts if any(fold(text)))) for anchor in anchors)
-    known = [each for each in known if each[1]]
-    if not known:
-        return {}
-    near = _nearest(space, spoken, centres(space, [texts for _, texts in known]))
-    return {id_: (known[index][0], cosine) for id_, (index, cosine) in near.items() if cosine >= tuning.alike}
+def _known(anchors: Sequence[Anchor]) -> list[tuple[int, list[Text]]]:
+    """Return the folded texts of each anchor that has any, by key: of equally near ones the lowest key is joined."""
+    told = sorted((anchor.key, sorted(text for text in map(fold, anchor.texts) if any(text))) for anchor in anchors)
+    return [(key, texts) for key, texts in told if texts]
 
 
-def centres(space: embedding.Space, told: Iterable[Sequence[Text]]) -> embedding.Matrix:
-    """Return one unit row for each list of texts: the direction of the sum of their vectors."""
-    return embedding.unit(sparse.vstack([_sum(space.vectors(texts)) for texts in told], format="csr"))
+def _common(spoken: Spoken, known: Sequence[tuple[int, Sequence[Text]]], background: Sequence[Text]) -> list[Text]:
+    others = [*map(fold, background), *(text for _, texts in known for text in texts)]
+    return [text for text, _ in sample([*spoken, *((text, 0) for text in others if any(text))])]
 
 
-def _sum(vectors: embedding.Matrix) -> embedding.Matrix:
-    """Return the sum of the rows as one sparse row: a dense one would have a million and a half columns."""
-    return sparse.csr_matrix(np.ones((1, vectors.shape[0]))) @ vectors
+def _located(
+    space: embedding.Space, spoken: Spoken, old: Sequence[Old], tuning: Tuning
+) -> tuple[Points, NDArray[np.bool_]]:
+    """Return the points, and which old groups each may not join because it says too little of what they say."""
+    points, barred = [], []
+    wanted = np.round([tuning.shared * each.own for each in old], embedding.ROUNDED)
+    words = sparse.vstack([each.words for each in old], format="csr").T if old else None
+    for first in range(0, len(spoken), CHUNK):
+        vectors = space.vectors([text for text, _ in spoken[first : first + CHUNK]])
+        points.append(space.points(vectors))
+        said = np.zeros((vectors.shape[0], 0)) if words is None else (vectors @ words).toarray()
+        barred.append(np.round(said, embedding.ROUNDED) < wanted)
+    return np.vstack(points), np.vstack(barred)
 
 
-def _new_groups(space: embedding.Space, spoken: Spoken, *, least: int, most: int, tuning: Tuning) -> list[Group]:
-    if len(spoken) < least or most < 1:
+def centres(of: Sequence[Points], *, width: int) -> Points:
+    """Return one unit row for each list of points: the direction of their sum."""
+    return embedding.unit_rows(np.array([points.sum(axis=0) for points in of]).reshape(-1, width))
+
+
+def dense(points: Points, *, least: int) -> list[NDArray[np.int64]]:
+    """Return the rows of each dense place, the largest first; of all rows when they are one place, or none stands out.
+
+    Rows of length zero have no place.
+    """
+    from sklearn.cluster import HDBSCAN
+
+    rows = np.flatnonzero(points.any(axis=1))
+    if len(rows) < least:
         return []
-    drawn = sample(spoken)
-    told = _told(space, drawn, least=max(2, math.ceil(least * len(drawn) / len(spoken))), most=most, rank=tuning.rank)
-    while told:
-        near = _nearest(space, spoken, centres(space, told))
-        groups: dict[int, dict[int, float]] = {place: {} for place in range(len(told))}
-        for id_, (index, cosine) in near.items():
-            if cosine >= tuning.alike:
-                groups[index][id_] = cosine
-        kept = [place for place in groups if len(groups[place]) >= least]
-        if len(kept) == len(told):
-            return sorted(
-                (_as_group(members) for members in groups.values()), key=lambda each: (-len(each.members), each.medoid)
-            )
-        told = [told[place] for place in kept]
-    return []
+    if len(rows) <= max(least, NEIGHBOURS):
+        return [rows]
+    search = HDBSCAN(max(2, least), min_samples=NEIGHBOURS, cluster_selection_method="leaf", copy=True)
+    labels = search.fit_predict(points[rows])
+    found = [rows[labels == label] for label in range(labels.max() + 1)] or [rows]
+    return sorted(found, key=lambda each: (-len(each), each[0]))
+
+
+def distinct(
+    places: Sequence[NDArray[np.int64]], points: Points, old: Points, barred: NDArray[np.bool_], tuning: Tuning
+) -> Points:
+    """Return the centres of those places that are no old group again: one that is near, and that most may join."""
+    found = centres([points[rows] for rows in places], width=points.shape[1])
+    near = embedding.cosines(found, old)
+    for place, rows in enumerate(places):
+        near[place, barred[rows].mean(axis=0) > 0.5] = -1.0
+    return np.asarray(found[near.max(axis=1, initial=-1.0) < tuning.distinct])
+
+
+class Near(NamedTuple):
+    """For each point the place of the nearest centre, old ones first, or -1 when it is too far from all; its cosine."""
+
+    place: NDArray[np.int64]
+    cosine: Points
+    olds: int
+
+
+def settled(
+    points: Points, *, old: Points, new: Points, least: int, alike: float, barred: NDArray[np.bool_] | None = None
+) -> Near:
+    """Move each new centre to the middle of its members ROUNDS times, and drop those with fewer than `least`."""
+    for turn in itertools.count():
+        near = nearest(points, old=old, new=new, alike=alike, barred=barred)
+        members = [np.flatnonzero(near.place == len(old) + place) for place in range(len(new))]
+        kept = [place for place, rows in enumerate(members) if len(rows) >= least]
+        if turn >= ROUNDS and len(kept) == len(new):
+            return near
+        moved = centres([points[members[place]] for place in kept], width=points.shape[1])
+        new = moved if turn < ROUNDS else new[kept]
+    raise AssertionError
+
+
+def nearest(
+    points: Points, *, old: Points, new: Points, alike: float = -1.0, barred: NDArray[np.bool_] | None = None
+) -> Near:
+    """Find the nearest centre of each point that it is not barred from; of equally near ones the first."""
+    to = np.vstack([old, new])
+    if not len(to):
+        return Near(np.full(len(points), -1), np.zeros(len(points)), 0)
+    found = []
+    for first in range(0, len(points), CHUNK):
+        cosines = embedding.cosines(points[first : first + CHUNK], to)
+        if barred is not None:
+            cosines[:, : len(old)][barred[first : first + CHUNK]] = -2.0  # farther than far
+        found.append((cosines.argmax(axis=1), cosines.max(axis=1)))
+    index, cosine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return Near(np.where(cosine >= alike, index, -1), cosine, len(old))
+
+
+def _grouped(ids: Sequence[int], near: Near, keys: Sequence[int], all_: Collection[int]) -> Grouped:
+    joined: dict[int, tuple[int, float]] = {}
+    members: dict[int, dict[int, float]] = {}
+    for id_, index, cosine in zip(ids, near.place.tolist(), near.cosine.tolist(), strict=True):
+        if 0 <= index < near.olds:
+            joined[id_] = (keys[index], cosine)
+        elif index >= near.olds:
+            members.setdefault(index, {})[id_] = cosine
+    groups = [_as_group(each) for each in members.values()]
+    taken = joined.keys() | {id_ for each in groups for id_ in each.members}
+    order = sorted(groups, key=lambda each: (-len(each.members), each.medoid))
+    return Grouped(joined=joined, groups=order, rest=sorted(all_ - taken))
 
 
 def _as_group(members: dict[int, float]) -> Group:
     return Group(medoid=min(members, key=lambda id_: (-members[id_], id_)), members=members)
-
-
-def _told(space: embedding.Space, drawn: Spoken, *, least: int, most: int, rank: int) -> list[list[Text]]:
-    """Return the texts of the `most` largest dense places."""
-    texts = [text for text, _ in drawn]
-    vectors = space.vectors(texts)
-    places = sorted(_dense(embedding.reduced(vectors, rank=rank), least=least), key=lambda rows: (-len(rows), rows[0]))
-    return [[texts[row] for row in rows] for rows in places[:most]]
-
-
-def _dense(points: NDArray[np.float64], *, least: int) -> list[NDArray[np.int64]]:
-    """Return the rows of each dense place; of all rows when they are one place, or none stands out."""
-    from sklearn.cluster import HDBSCAN
-
-    if len(points) <= max(least, NEIGHBOURS):
-        return [np.arange(len(points))]
-    search = HDBSCAN(min_cluster_size=least, min_samples=NEIGHBOURS, cluster_selection_method="leaf", copy=True)
-    labels = search.fit_predict(points)
-    found = [np.flatnonzero(labels == label) for label in range(labels.max() + 1)]
-    return found or [np.arange(len(points))]
-
-
-def _central(vectors: embedding.Matrix, *, most: int) -> NDArray[np.int64]:
-    """Return the rows nearest to the sum of all, nearest first; the first of equally near ones."""
-    towards = (vectors @ _sum(vectors).T).toarray().ravel()
-    return np.argsort(-np.round(towards, 6), kind="stable")[:most]
-
-
-def _nearest(space: embedding.Space, spoken: Spoken, to: embedding.Matrix) -> dict[int, tuple[int, float]]:
-    """Return for each id the index of the nearest row of `to` and the cosine, CHUNK texts at a time."""
-    near: dict[int, tuple[int, float]] = {}
-    for first in range(0, len(spoken), CHUNK):
-        chunk = spoken[first : first + CHUNK]
-        cosines = embedding.cosines(space.vectors([text for text, _ in chunk]), to)
-        best = cosines.argmax(axis=1)
-        near |= {
-            id_: (int(index), float(row[index])) for (_, id_), index, row in zip(chunk, best, cosines, strict=True)
-        }
-    return near

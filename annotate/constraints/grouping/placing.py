@@ -15,7 +15,7 @@ from datetime import datetime
 from django.db import connection
 
 from annotate.campaigns.models import Tag
-from annotate.constraints.grouping import clustering, embedding, ledger, lists, reading, statements
+from annotate.constraints.grouping import clustering, embedder, embedding, ledger, lists, reading, statements
 from annotate.constraints.grouping.ledger import Ledger
 from annotate.constraints.grouping.models import Shard
 from annotate.constraints.models import Constraint
@@ -50,13 +50,15 @@ def plan(*, shard: Shard, upto: int) -> Plan:
     told = _told(shard, book, apart)
     again = _looked_at_again(shard, book, apart)
     least, most = _sizes(shard, book, apart, len(items))
-    found = clustering.group(
-        items=[*items, *again],
-        anchors=reading.anchors(book, told),
-        background=reading.background(campaign_id=regrouping.campaign_id, slug=shard.tag_slug),
-        least=least,
-        most=most,
-    )
+    with embedder.configured() as embed:
+        found = clustering.group(
+            items=[*items, *again],
+            anchors=reading.anchors(book, told),
+            background=reading.background(campaign_id=regrouping.campaign_id, slug=shard.tag_slug),
+            least=least,
+            most=most,
+            tuning=clustering.Tuning(embed=embed),
+        )
     residual = book.residual()
     sources |= {item.id: residual.pk for item in again} if residual is not None else {}
     texts = {item.id: item.text for item in [*items, *again]}

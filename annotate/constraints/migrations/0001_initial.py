@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
             name='Member',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('similarity', models.FloatField(default=1.0, help_text="Cosine to the constraint's medoid when it was put there.")),
+                ('similarity', models.FloatField(default=1.0, help_text="Cosine to the group's centre when it was put there.")),
                 ('is_pinned', models.BooleanField(default=False)),
                 ('constraint', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='members', to='constraints.constraint')),
                 ('violation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='constraint_member', to='judgments.violation')),

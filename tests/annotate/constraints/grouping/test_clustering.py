@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from annotate.constraints.grouping import clustering as grouping
 from annotate.constraints.grouping import statements
-from annotate.constraints.grouping.clustering import Anchor, Item
+from annotate.constraints.grouping.clustering import Anchor, Item, Tuning
 from annotate.constraints.grouping.embedding import Text
 
 DATES = [f"says a date the source does not give: {year}" for year in range(1990, 1996)]
@@ -48,6 +48,26 @@ def test_group_joins_the_nearest_anchor() -> None:
 def test_group_of_equally_near_anchors_takes_the_lowest_key() -> None:
     found = grouping.group(items=items(DATES[0]), anchors=[Anchor(9, [Text(DATES[0])]), Anchor(7, [Text(DATES[0])])])
     assert found.joined[1] == (7, 1.0)
+
+
+def test_group_lets_an_old_group_take_only_what_says_as_much_of_it_as_its_own() -> None:
+    told = {"items": items(*UNITS), "anchors": [Anchor(7, [Text(each) for each in DATES])], "least": 9}
+    assert len(grouping.group(**told, tuning=Tuning(alike=-1.0, shared=0.0)).joined) == len(UNITS)
+    assert not grouping.group(**told, tuning=Tuning(alike=-1.0)).joined
+
+
+def test_group_founds_one_for_a_new_kind_and_leaves_the_known_to_the_old() -> None:
+    anchors = [Anchor(7, [Text(each) for each in DATES])]
+    found = grouping.group(items=items(*DATES[:3], *UNITS), anchors=anchors)
+    assert set(found.joined) == {1, 2, 3}
+    assert [set(each.members) for each in found.groups] == [{4, 5, 6, 7, 8}]
+
+
+def test_group_founds_no_second_one_of_an_old_kind() -> None:
+    anchors = [Anchor(7, [Text(each) for each in DATES])]
+    found = grouping.group(items=items(*DATES, *DATES), anchors=anchors)
+    assert len(found.joined) == 12
+    assert not found.groups
 
 
 def test_group_ignores_critiques_that_are_json() -> None:
