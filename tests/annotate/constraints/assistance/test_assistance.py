@@ -179,7 +179,7 @@ def test_the_question_of_an_assisted_turn_has_what_the_check_found_and_its_answe
                 seed=rows.SEED, output_id=turn.item.output_id, annotator_id=person.pk, share=50
             )
             assert is_drawn == (turn.suggestions is not None), "whoever is shown it on one page is on the other"
-            assert asking.say(turn).is_assisted == is_drawn
+            assert asking.say(turn, "violated" if is_drawn else "not_violated").is_assisted == is_drawn
     assert blind
     assert assisted
     assert Turn.objects.filter(suggestions__isnull=False).count() == len(assisted)
@@ -188,7 +188,7 @@ def test_the_question_of_an_assisted_turn_has_what_the_check_found_and_its_answe
         "19" in text for text in by_text
     )
     said = verdicts.by_output(made.constraint_id)
-    assert set(said) == {turn.item.output_id for turn in blind}
+    assert said == {turn.item.output_id: False for turn in blind}, "only who was asked blind is heard"
 
 
 def test_a_check_is_measured_by_blind_judgments_alone() -> None:
