@@ -63,6 +63,7 @@ def stored(constraints: int, outputs: int) -> None:
     from django.db import connection
 
     from annotate.constraints.scorecard import scoring
+    from annotate.judgments.models import Judgment
 
     campaign_id = fill(constraints, outputs)
     with measured(f"streaming {outputs * VOTES} judgments alone"), connection.cursor() as cursor:
@@ -70,6 +71,9 @@ def stored(constraints: int, outputs: int) -> None:
         while cursor.fetchmany(5000):
             continue
     with measured(f"measuring {constraints} constraints from {outputs * VOTES} stored judgments"):
+        scoring.measure(campaign_id=campaign_id, now=NOW)
+    Judgment.objects.filter(annotator=Judgment.objects.latest("pk").annotator).update(is_assisted=True)
+    with measured("the same, half of them assisted"):
         scoring.measure(campaign_id=campaign_id, now=NOW)
 
 
