@@ -26,6 +26,7 @@ BY_ITSELF = {
     "agreement": "agreement",
     "checks": "checks",
     "consensus": "consensus",
+    "grouping-science": "grouping_science",
     "hostile": "hostile",
     "logprobs": "logprobs",
     "packing": "packing",
