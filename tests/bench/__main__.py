@@ -1,7 +1,7 @@
 """Every benchmark, on a PostgreSQL of its own with fsync on: `python -m tests.bench [intake export grouping queue page
-scorecard convergence quality merging agreement checks consensus hostile logprobs packing saturation storm]`. The storm
-kills its database, so it makes one for itself; agreement, checks, consensus, hostile, log-probs, packing and saturation
-need none.
+scorecard convergence quality merging agreement checks consensus grouping-science hostile logprobs packing saturation
+storm]`. The storm kills its database, so it makes one for itself; agreement, checks, consensus, grouping-science,
+hostile, log-probs, packing and saturation need none.
 
 Figures that are kept stand in docs/benchmarks.md with the machine they came from.
 """
