@@ -160,7 +160,7 @@ def place_portion(*, shard_id: int, now: datetime, wait: bool = False) -> Portio
         return Portion()
     portion = _stepped(shard_id, now, wait)
     if not portion.has_more:
-        _close(Shard.objects.values_list("regrouping__campaign", flat=True).get(pk=shard_id), now)
+        _close(shard_id, now)
     return portion
 
 
@@ -239,9 +239,12 @@ def _fail(shard: Shard, now: datetime) -> None:
 
 
 @transaction.atomic
-def _close(campaign_id: int, now: datetime) -> None:
-    standing = Grouping.objects.select_for_update(no_key=True).get(campaign=campaign_id)
-    _is_under_way(standing, now)
+def _close(shard_id: int, now: datetime) -> None:
+    """End the shard's regrouping, when this was the last of it. The shard may be forgotten already."""
+    rows = Grouping.objects.select_for_update(of=("self",), no_key=True)
+    standing = rows.filter(campaign__regroupings__shards=shard_id).first()
+    if standing is not None:
+        _is_under_way(standing, now)
 
 
 def _is_under_way(standing: Grouping, now: datetime) -> bool:
