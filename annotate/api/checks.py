@@ -186,9 +186,9 @@ class RuleOn(ChecksView):
     @extend_schema(operation_id="checks_rule", request=shapes.NewRulingSerializer, responses=shapes.RulingSerializer)
     def post(self, request: Request, slug: str, result_id: int) -> Response:
         """It is what people say of this output and constraint from then on. A second ruling replaces the first."""
+        result = check_queries.result(campaign=self.campaign, result_id=result_id)
         sent = shapes.NewRulingSerializer(data=request.data)
         sent.is_valid(raise_exception=True)
-        result = check_queries.result(campaign=self.campaign, result_id=result_id)
         made = check_actions.rule(result=result, side=sent.validated_data["side"], by=self.user, now=clock.now())
         return Response(shapes.RulingSerializer(made).data)
 

@@ -17,6 +17,7 @@ from annotate.campaigns.tags import TagDraft
 from annotate.constraints import actions as constraints
 from annotate.constraints.checks import actions as check_actions
 from annotate.constraints.checks import running
+from annotate.constraints.checks.models import CheckResult
 from annotate.constraints.models import Constraint, ConstraintSet
 from annotate.intake.models import ImportBatch, Output, RefusedLine
 from annotate.queue import actions as queue
@@ -176,6 +177,7 @@ def _ids(made: World) -> dict[str, Any]:
         "batch_id": made.batch.pk,
         "token": made.lease.token,
         "constraint_id": made.constraint.pk,
+        "result_id": CheckResult.objects.filter(output__campaign=made.campaign).earliest("pk").pk,
         "revision": made.constraint_set.revision,
         "form": "json",
         "version": made.dataset.version,
