@@ -183,10 +183,8 @@ def test_the_question_of_an_assisted_turn_has_what_the_check_found_and_its_answe
     assert blind
     assert assisted
     assert Turn.objects.filter(suggestions__isnull=False).count() == len(assisted)
-    by_text = {turn.item.output.text: turn.suggestions for turn in assisted}
-    assert [len(found) for text, found in by_text.items() if "19" in text] == [1] * sum(
-        "19" in text for text in by_text
-    )
+    found = {turn.item.output.text: turn.suggestions or [] for turn in assisted}
+    assert {len(each) for text, each in found.items() if "19" in text} == {1}
     said = verdicts.by_output(made.constraint_id)
     assert said == {turn.item.output_id: False for turn in blind}, "only who was asked blind is heard"
 
