@@ -12,7 +12,6 @@ from annotate.constraints.assistance import suggestions
 from annotate.verification.models import Turn
 from frontend import sheets
 
-
 LONGEST_QUOTE = 200
 
 

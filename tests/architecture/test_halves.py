@@ -23,7 +23,15 @@ for name in {modules!r}:
 print("imported")
 """
 
-TORCH = ["torch", "transformers", "sentence_transformers", "peft", "accelerate", "safetensors", "training_bridge.trainer"]
+TORCH = [
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "peft",
+    "accelerate",
+    "safetensors",
+    "training_bridge.trainer",
+]
 WEB_ROOMS = ["exports", "runs", "evaluations", "demo"]
 NEEDS_AN_EXTRA = {"training_bridge.trainer.drawing_vllm"}
 DJANGO = ["django", "celery", "kombu", "rest_framework", "psycopg", "annotate", "frontend", "worker"]

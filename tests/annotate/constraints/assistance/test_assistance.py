@@ -183,7 +183,7 @@ def test_the_question_of_an_assisted_turn_has_what_the_check_found_and_its_answe
     assert blind
     assert assisted
     assert Turn.objects.filter(suggestions__isnull=False).count() == len(assisted)
-    found = {turn.item.output.text: turn.suggestions or [] for turn in assisted}
+    found: dict[str, list[object]] = {turn.item.output.text: turn.suggestions or [] for turn in assisted}
     assert {len(each) for text, each in found.items() if "19" in text} == {1}
     said = verdicts.by_output(made.constraint_id)
     assert said == {turn.item.output_id: False for turn in blind}, "only who was asked blind is heard"

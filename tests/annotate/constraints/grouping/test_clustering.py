@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import random
 
 import pytest
@@ -51,9 +52,11 @@ def test_group_of_equally_near_anchors_takes_the_lowest_key() -> None:
 
 
 def test_group_lets_an_old_group_take_only_what_says_as_much_of_it_as_its_own() -> None:
-    told = {"items": items(*UNITS), "anchors": [Anchor(7, [Text(each) for each in DATES])], "least": 9}
-    assert len(grouping.group(**told, tuning=Tuning(alike=-1.0, shared=0.0)).joined) == len(UNITS)
-    assert not grouping.group(**told, tuning=Tuning(alike=-1.0)).joined
+    told = functools.partial(
+        grouping.group, items=items(*UNITS), anchors=[Anchor(7, [Text(each) for each in DATES])], least=9
+    )
+    assert len(told(tuning=Tuning(alike=-1.0, shared=0.0)).joined) == len(UNITS)
+    assert not told(tuning=Tuning(alike=-1.0)).joined
 
 
 def test_group_founds_one_for_a_new_kind_and_leaves_the_known_to_the_old() -> None:
