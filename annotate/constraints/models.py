@@ -27,16 +27,12 @@ class ConstraintQuerySet(models.QuerySet["Constraint"]):
         return self.filter(~Exists(merged), ~Exists(pinned), state=Constraint.State.CANDIDATE, named_by=None)
 
     def in_page_order(self) -> Self:
-        """By tag; the largest of a tag first."""
-        return self.order_by("tag_slug", "-member_count", "id")
+        """The one with most members first."""
+        return self.order_by("-member_count", "id")
 
-    def after(self, *, tag_slug: str, member_count: int, id_: int) -> Self:
+    def after(self, *, member_count: int, id_: int) -> Self:
         """Only what follows this key in page order."""
-        return self.filter(
-            Q(tag_slug__gt=tag_slug)
-            | Q(tag_slug=tag_slug, member_count__lt=member_count)
-            | Q(tag_slug=tag_slug, member_count=member_count, id__gt=id_)
-        )
+        return self.filter(Q(member_count__lt=member_count) | Q(member_count=member_count, id__gt=id_))
 
 
 class Constraint(models.Model):
@@ -82,14 +78,7 @@ class Constraint(models.Model):
             )
         ]
         indexes = [
-            models.Index("campaign", "state", "tag_slug", F("member_count").desc(), "id", name="constraint_page"),
-            models.Index(
-                "campaign",
-                F("member_count").desc(),
-                "id",
-                name="constraint_by_support",
-                condition=Q(state__in=["candidate", "accepted"]),
-            ),
+            models.Index("campaign", F("member_count").desc(), "id", name="constraint_page"),
         ]
 
     def __str__(self) -> str:

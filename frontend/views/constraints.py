@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
@@ -63,7 +62,7 @@ def constraints(request: doors.Request, campaign: Campaign) -> HttpResponse:
     rows = list(found.select_related("named_by", "draft").in_page_order()[: PAGE + 1])
     mixes = queries.mixes(constraint_ids=[each.pk for each in rows[:PAGE]])
     context = {
-        "groups": _by_tag([Row(each, mixes.get(each.pk, queries.Mix())) for each in rows[:PAGE]]),
+        "rows": [Row(each, mixes.get(each.pk, queries.Mix())) for each in rows[:PAGE]],
         "next_url": _next_url(request, rows),
         "is_first": "from" not in request.GET,
         "filters": _filters(request, campaign, state),
@@ -96,7 +95,13 @@ def constraint(request: doors.Request, campaign: Campaign, constraint_id: int) -
         return _constraint_page(request, campaign, found, error=error)
     if request.htmx:
         row = Row(place, queries.mixes(constraint_ids=[place.pk]).get(place.pk, queries.Mix()))
-        context = {"row": row, "can_decide": True, "is_beside": True, **constraint_acts.context(request, campaign)}
+        context = {
+            "row": row,
+            "can_decide": True,
+            "is_beside": True,
+            "tags_by_slug": campaign_queries.tags_by_slug(campaign=campaign),
+            **constraint_acts.context(request, campaign),
+        }
         return doors.render(request, "constraints.html#answer", context, campaign=campaign)
     return HttpResponseRedirect(doors.next_or(request, reverse("constraint", args=[campaign.slug, place.pk])))
 
@@ -220,10 +225,10 @@ def _members_after(members: QuerySet[Member], key: str) -> QuerySet[Member]:
 
 
 def _after(found: Any, key: str) -> Any:
-    """`key` is "count,id,tag" of the last row of the page before; anything else is ignored."""
+    """`key` is "count,id" of the last row of the page before; anything else is ignored."""
     try:
-        count, id_, tag = key.split(",", 2)
-        return found.after(tag_slug=tag, member_count=int(count), id_=int(id_))
+        count, id_ = key.split(",")
+        return found.after(member_count=int(count), id_=int(id_))
     except ValueError:
         return found
 
@@ -232,7 +237,7 @@ def _next_url(request: doors.Request, rows: Sequence[Constraint]) -> str:
     if len(rows) <= PAGE:
         return ""
     last, query = rows[PAGE - 1], request.GET.copy()
-    query["from"] = f"{last.member_count},{last.pk},{last.tag_slug}"
+    query["from"] = f"{last.member_count},{last.pk}"
     return f"{request.path}?{query.urlencode()}"
 
 
@@ -251,10 +256,6 @@ def _filters(request: doors.Request, campaign: Campaign, current: str) -> list[d
 
 def _states_of(name: str) -> tuple[str, ...]:
     return next((states for each, _, states in STATES if each == name), STATES[0][2])
-
-
-def _by_tag(rows: Iterable[Row]) -> list[tuple[str, list[Row]]]:
-    return [(slug, list(group)) for slug, group in groupby(rows, key=lambda row: row.constraint.tag_slug)]
 
 
 def _ids(request: doors.Request, name: str) -> list[int]:

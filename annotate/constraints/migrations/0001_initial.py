@@ -92,7 +92,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='constraint',
-            index=models.Index(models.F('campaign'), models.F('state'), models.F('tag_slug'), models.OrderBy(models.F('member_count'), descending=True), models.F('id'), name='constraint_page'),
+            index=models.Index(models.F('campaign'), models.OrderBy(models.F('member_count'), descending=True), models.F('id'), name='constraint_page'),
         ),
         migrations.AddConstraint(
             model_name='constraint',
@@ -409,10 +409,6 @@ DROP FUNCTION constraints_check_version_stays();
                 ('measured_at', models.DateTimeField(null=True)),
                 ('campaign', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='scoring', to='campaigns.campaign')),
             ],
-        ),
-        migrations.AddIndex(
-            model_name='constraint',
-            index=models.Index(models.F('campaign'), models.OrderBy(models.F('member_count'), descending=True), models.F('id'), condition=models.Q(('state__in', ['candidate', 'accepted'])), name='constraint_by_support'),
         ),
         migrations.CreateModel(
             name='Regrouping',
