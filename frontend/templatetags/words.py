@@ -21,11 +21,6 @@ def named(tags: Mapping[str, Tag], slug: str) -> str:
 
 
 @register.filter
-def kind_of(tags: Mapping[str, Tag], slug: str) -> str:
-    return str(tags[slug].get_kind_display()) if slug in tags else ""
-
-
-@register.filter
 def annotator_kind(kind: str) -> str:
     return str(User.Kind(kind).label)
 
