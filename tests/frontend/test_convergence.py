@@ -91,6 +91,15 @@ def test_page_shows_figures_limits_and_what_is_left_out(client: Client, campaign
     assert escape(HOSTILE) in page and HOSTILE not in page
 
 
+def test_page_says_why_nothing_counts_when_only_scripts_judged(client: Client, campaign: Campaign) -> None:
+    script = factories.user(kind=User.Kind.SCRIPT)
+    factories.judgment(factories.output(campaign), "nothing_wrong", annotator=script)
+    compute(campaign)
+    page = client.get(PAGE).text
+    assert "No review counts yet" in page and "judged by scripts or models only" in page
+    assert "Sample coverage</dt>" not in page and "unknown" not in page
+
+
 def test_page_of_one_slice(client: Client, campaign: Campaign) -> None:
     reviewed(campaign)
     reviewed(campaign, count=3, model="round-2")
