@@ -26,10 +26,7 @@ class JSON(parsers.BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise TooLarge(f"The body is over {limit} bytes.")
+        body = _read(stream)
         try:
             return texts.check_json(json.loads(body.decode(), parse_constant=_refuse), "the body")
         except (ValueError, RecursionError) as error:
@@ -42,14 +39,19 @@ class Yaml(parsers.BaseParser):
     media_type = "application/yaml"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        body = stream.read(limit + 1)
-        if len(body) > limit:
-            raise TooLarge(f"The body is over {limit} bytes.")
+        body = _read(stream)
         try:
             return texts.check_json({"text": body.decode()}, "the body")
         except ValueError as error:
             raise exceptions.ParseError("The body is not UTF-8 text that can be stored.") from error
+
+
+def _read(stream: Any) -> bytes:
+    limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    body: bytes = stream.read(limit + 1)
+    if len(body) > limit:
+        raise TooLarge(f"The body is over {limit} bytes.")
+    return body
 
 
 def _refuse(name: str) -> None:

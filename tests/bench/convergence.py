@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from tests.bench.scorecard import fill, measured
+from tests.bench.measuring import measured
+from tests.bench.scorecard import fill
 
 if TYPE_CHECKING:  # Django must be set up before
     from annotate.campaigns.models import Campaign

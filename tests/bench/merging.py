@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.bench.grouping import WORDS
-from tests.bench.quality import NOW, measured
+from tests.bench.measuring import measured
+from tests.bench.quality import NOW
 
 OUTPUTS_AT_ONCE = 2000
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import time
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+
+from tests.bench.measuring import measured
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 PER_OUTPUT, ANNOTATORS, TAGS, LENGTH = 3, 300, 25, 400
@@ -85,19 +85,6 @@ def store(campaign: Any, outputs: list[Any], people: list[Any], chance: np.rando
                 )
     Judgment.objects.bulk_create(judgments)
     Violation.objects.bulk_create(violations)
-
-
-class measured:  # noqa: N801 - reads as a verb where it stands
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
-        self.started, self.worked = time.perf_counter(), time.process_time()
-
-    def __exit__(self, *_: object) -> None:
-        seconds, cpu = time.perf_counter() - self.started, time.process_time() - self.worked
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{self.what}: {seconds:.2f} s ({cpu:.2f} s CPU here), peak so far {peak:.0f} MiB", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+
+from tests.bench.measuring import measured
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 VOTES = 2
@@ -128,19 +128,6 @@ def pairs(constraints: int, outputs: int) -> None:
             together.add(each for each, _ in found)
     with measured(f"partners among {len(together.pairs()[0])} pairs that met"):
         independence.partners(together, constraints=constraints)
-
-
-class measured:  # noqa: N801 - reads as a verb where it stands
-    def __init__(self, what: str) -> None:
-        self.what = what
-
-    def __enter__(self) -> None:
-        self.started, self.worked = time.perf_counter(), time.process_time()
-
-    def __exit__(self, *_: object) -> None:
-        seconds, cpu = time.perf_counter() - self.started, time.process_time() - self.worked
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{self.what}: {seconds:.2f} s ({cpu:.2f} s CPU here), peak so far {peak:.0f} MiB", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

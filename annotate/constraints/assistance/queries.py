@@ -12,12 +12,10 @@ from typing import Any
 from annotate.campaigns import queries as campaign_queries
 from annotate.campaigns.models import Campaign
 from annotate.constraints.assistance import suggestions
-from annotate.constraints.checks import checking
+from annotate.constraints.checks import checking, judging_queries
 from annotate.constraints.checks import queries as check_queries
 from annotate.constraints.checks.models import Check
 from annotate.intake.models import Output
-
-ASKS_A_MODEL = "judge"
 
 
 def for_output(campaign: Campaign, output: Output) -> list[dict[str, Any]] | None:
@@ -53,4 +51,4 @@ def findings(life: Check, output: Output) -> list[dict[str, Any]]:
 
 def _trusted(lives: Any) -> list[Check]:
     found = lives.filter(state=checking.TRUSTED).select_related("constraint", "current").order_by("pk")
-    return [life for life in found if all(each.get("check") != ASKS_A_MODEL for each in life.current.declared)]
+    return [life for life in found if not judging_queries.is_asking(life)]

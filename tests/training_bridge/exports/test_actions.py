@@ -22,13 +22,6 @@ from training_bridge.formats import manifest
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def home(settings: Any, tmp_path: Path) -> Path:
-    folder = tmp_path / "datasets"
-    settings.DATASETS = folder
-    return folder
-
-
 @pytest.fixture
 def admin() -> User:
     return factories.user("ada")

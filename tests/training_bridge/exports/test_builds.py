@@ -27,13 +27,6 @@ from training_bridge.exports.models import DatasetVersion
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def home(settings: Any, tmp_path: Path) -> Path:
-    folder = tmp_path / "datasets"
-    settings.DATASETS = folder
-    return folder
-
-
 @pytest.fixture
 def admin() -> User:
     return factories.user("ada")

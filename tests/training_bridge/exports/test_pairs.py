@@ -75,11 +75,6 @@ MARKS: dict[str, list[ViolationDraft]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def home(settings: Any, tmp_path: Path) -> None:
-    settings.DATASETS = tmp_path / "datasets"
-
-
 @pytest.fixture
 def admin() -> User:
     return factories.user("ada")
